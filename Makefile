@@ -1,0 +1,44 @@
+# Signpost. `make help` explains every target.
+PYTHON ?= python3
+APP := .venv/app/bin/python
+ENGINE := .venv/engine/bin/python
+export RASA_TELEMETRY_ENABLED := false
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast test-app test-engine train evaluate settings clean
+
+help: ## Explain every target
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F': *' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: ## Install what is missing, train if the data changed, and serve http://127.0.0.1:8000
+	@$(PYTHON) -m bot.setup run
+	@exec ./signpost run
+
+test: ## Install what is missing and run every test, for both sides
+	@$(PYTHON) -m bot.setup test
+	@$(MAKE) --no-print-directory --keep-going test-engine test-app
+
+test-engine: ## The engine's components, under the engine's Python
+	@$(ENGINE) -m pytest -q tests/engine
+
+test-app: ## Everything else, under the app's Python (starts the real engine)
+	@$(APP) -m pytest -q tests --ignore=tests/engine
+
+test-fast: ## The app's tests that need no engine process, in under a minute
+	@$(PYTHON) -m bot.setup test-fast
+	@$(APP) -m pytest -q tests --ignore=tests/engine -m "not engine and not browser"
+
+train: ## Train the model now, whether or not the data changed
+	@$(PYTHON) -m bot.setup run
+	@./signpost train
+
+evaluate: ## Run benchmarks/data/dev.csv through the whole system and print what was right
+	@$(PYTHON) -m bot.setup run
+	@./signpost evaluate benchmarks/data/dev.csv
+
+settings: ## List everything that can be set
+	@$(PYTHON) -m bot.setup test-fast
+	@./signpost settings
+
+clean: ## Take away environments, models and assets; the database in var/ stays
+	@rm -rf .venv var/models var/sentence-model node_modules bot/static/vendor .rasa

@@ -1,0 +1,23 @@
+"""Asking back: between sure and lost there is a question, never a guess."""
+
+from __future__ import annotations
+
+from actions.speaking import SignpostAction
+from bot.conversations.outbound import OfferedChoice, Outbound
+
+
+class AskBack(SignpostAction):
+    """`action_ask_back`: up to three plain titles and "none of these"."""
+
+    action_name = "action_ask_back"
+
+    async def run(self, dispatcher, tracker, domain):
+        turn, answers = self.turn(tracker), self.services.answers
+        likely = [topic for topic in turn.choices if topic in answers][:3]
+        choices = [self.topic_choice(topic) for topic in likely]
+        if choices:
+            choices.append(OfferedChoice(answers.say("none_of_these"), "none_of_these"))
+        choices.append(self.person_choice())
+        text = answers.say("ask_back" if likely else "ask_back_words")
+        self.say(dispatcher, Outbound(text, outcome="clarify", choices=tuple(choices)))
+        return []

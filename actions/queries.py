@@ -1,0 +1,75 @@
+"""Questions about a question: where it is, that it is late, that the reply missed it."""
+
+from __future__ import annotations
+
+from anyio import to_thread
+
+from actions.hand_over import HandOver
+from actions.speaking import SignpostAction, Turn, query_words
+from bot.casework.queries import QueryCard
+from bot.conversations.outbound import Outbound
+
+
+class _AboutQuery(SignpostAction):
+    """Says something about the conversation's query, or that there is none."""
+
+    topic = ""
+
+    async def run(self, dispatcher, tracker, domain):
+        turn = self.turn(tracker)
+        card = await to_thread.run_sync(self.look_up, turn)
+        text = self.told(card) if card else self.services.answers.say("query_none")
+        choices = () if card else (self.person_choice(),)
+        self.say(dispatcher, Outbound(text, outcome="answer", topic=self.topic, query_id=card.id if card else None, choices=choices))
+        return []
+
+    def look_up(self, turn: Turn) -> QueryCard | None:
+        """The query that the turn is about, changed as the action wants it."""
+        raise NotImplementedError
+
+    def told(self, card: QueryCard) -> str:
+        """What the parent is told of it."""
+        raise NotImplementedError
+
+
+class QueryStatus(_AboutQuery):
+    """`action_query_status`: state, named person, due date."""
+
+    action_name, topic = "action_query_status", "query_status"
+
+    def look_up(self, turn: Turn) -> QueryCard | None:
+        return self.services.desk.latest(turn.conversation_id, turn.reference)
+
+    def told(self, card: QueryCard) -> str:
+        answers = self.services.answers
+        return answers.say("query_state", state=answers.say(f"state_{card.state}"), **query_words(card))
+
+
+class QueryChase(_AboutQuery):
+    """`action_query_chase`: the lead is told that the parent asked again."""
+
+    action_name, topic = "action_query_chase", "query_chase"
+
+    def look_up(self, turn: Turn) -> QueryCard | None:
+        return self.services.desk.chase(turn.conversation_id, turn.seq, turn.reference)
+
+    def told(self, card: QueryCard) -> str:
+        return self.services.answers.say("query_chased_late" if card.overdue else "query_chased", **query_words(card))
+
+
+class QueryNotAnswered(_AboutQuery):
+    """`action_query_not_answered`: the query is opened again; without one, this message becomes one."""
+
+    action_name, topic = "action_query_not_answered", "query_not_answered"
+
+    async def run(self, dispatcher, tracker, domain):
+        turn = self.turn(tracker)
+        if await to_thread.run_sync(self.services.desk.latest, turn.conversation_id, turn.reference) is None:
+            return await HandOver(self.services).run(dispatcher, tracker, domain)
+        return await super().run(dispatcher, tracker, domain)
+
+    def look_up(self, turn: Turn) -> QueryCard | None:
+        return self.services.desk.reopen(turn.conversation_id, turn.seq, turn.reference)
+
+    def told(self, card: QueryCard) -> str:
+        return self.services.answers.say("query_reopened", **query_words(card))

@@ -1,0 +1,98 @@
+"""What every action has at hand: the services of the app, the turn it is in, and how to say something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from rasa_sdk import Action, Tracker
+from rasa_sdk.executor import CollectingDispatcher
+
+from bot.casework.queries import QueryCard, QueryDesk
+from bot.casework.references import find_reference
+from bot.conversations.outbound import OfferedChoice, Outbound
+from bot.knowledge.answers import Answers
+from bot.knowledge.areas import Area
+from bot.knowledge.topics import Topic
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the app lends to its actions."""
+
+    topics: Mapping[str, Topic]
+    answers: Answers
+    areas: Mapping[str, Area]
+    default_area: str
+    desk: QueryDesk
+
+    def area(self, id: str) -> Area:
+        """The area of that id, or the configured one."""
+        return self.areas.get(id, self.areas[self.default_area])
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The message that an action answers."""
+
+    conversation_id: str
+    seq: int
+    text: str
+    area: Area
+    role: str
+    intent: str
+    topics: tuple[str, ...]
+    choices: tuple[str, ...]
+
+    @property
+    def reference(self) -> str | None:
+        """A query's reference, if the message holds one."""
+        return find_reference(self.text)
+
+
+class SignpostAction(Action):
+    """An action with the app's services."""
+
+    action_name = ""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    def name(self) -> str:
+        """The action's name in domain.yml."""
+        return self.action_name
+
+    def turn(self, tracker: Tracker) -> Turn:
+        """Read the turn from the tracker."""
+        latest = tracker.latest_message
+        asked = next((e for e in reversed(tracker.events) if e.get("event") == "user"), {})
+        metadata = asked.get("metadata") or {}
+        understood = latest.get("understanding") or {}
+        intent = (latest.get("intent") or {}).get("name") or ""
+        return Turn(
+            conversation_id=tracker.sender_id,
+            seq=int(metadata.get("seq", 0)),
+            text=latest.get("text") or "",
+            area=self.services.area(metadata.get("area", "")),
+            role=metadata.get("role", "parent"),
+            intent=intent,
+            topics=tuple(understood.get("topics") or ()) or ((intent,) if intent in self.services.topics else ()),
+            choices=tuple(understood.get("choices") or ()),
+        )
+
+    def say(self, dispatcher: CollectingDispatcher, message: Outbound) -> None:
+        """Send a message back through the engine."""
+        dispatcher.utter_message(json_message=message.as_dict())
+
+    def person_choice(self) -> OfferedChoice:
+        """The button that asks for a person."""
+        return OfferedChoice(self.services.answers.say("person"), "talk_to_person", topic="talk_to_person")
+
+    def topic_choice(self, topic: str) -> OfferedChoice:
+        """The button that asks about a topic."""
+        return OfferedChoice(self.services.answers.title(topic), topic, topic=topic)
+
+
+def query_words(card: QueryCard) -> dict[str, Any]:
+    """The words of `data/answers/system.yml` that a query fills in."""
+    return {"reference": card.reference, "lead": card.lead, "lead_title": card.lead_title, "due_on": f"{card.due_on:%A %-d %B}"}

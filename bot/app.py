@@ -1,0 +1,204 @@
+"""The app: channels, conversation log, casework, console and custom actions in one Starlette application."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import os
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from anyio import to_thread
+from rasa_sdk.executor import ActionExecutor
+from rasa_sdk.interfaces import ActionExecutionRejection, ActionNotFoundException
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from actions import all_actions
+from actions.speaking import Services, query_words
+from bot.casework.queries import QueryCard, QueryDesk
+from bot.casework.replies import Replies
+from bot.channels import chat_page, web
+from bot.channels.headers import SecurityHeaders
+from bot.channels.limits import RateLimits
+from bot.channels.problems import Problem
+from bot.clock import Clock, new_id
+from bot.conversations.engine import RasaEngine
+from bot.conversations.listeners import Listeners
+from bot.conversations.log import ConversationLog, Waiting
+from bot.conversations.outbound import Outbound
+from bot.conversations.turns import Turns
+from bot.console.routes import console_routes
+from bot.console.sign_in import SignIn
+from bot.knowledge.answers import Answers
+from bot.knowledge.areas import Area, load_areas
+from bot.knowledge.topics import Topic, load_topics
+from bot.settings import ROOT, Settings
+from bot.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+RECOVER_EVERY = 5.0
+
+
+@dataclass
+class Signpost:
+    """The parts of the app, put together from the settings."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    topics: dict[str, Topic]
+    answers: Answers
+    areas: dict[str, Area]
+    desk: QueryDesk
+    log: ConversationLog
+    engine: RasaEngine
+    listeners: Listeners
+    turns: Turns
+    replies: Replies
+    sign_in: SignIn
+
+    @classmethod
+    def build(cls, settings: Settings, clock: Clock = Clock()) -> "Signpost":
+        """Put the parts together. Raises AnswerProblem or AreaProblem for data that cannot be used."""
+        database = Database(settings.database)
+        areas = dict(load_areas(ROOT / "data" / "areas"))
+        answers = Answers.load(ROOT / "data" / "answers")
+        desk = QueryDesk(database, areas, settings.area, clock)
+        owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
+        log = ConversationLog(database, clock, owner, timedelta(seconds=settings.engine_timeout + 10))
+        engine = RasaEngine(settings.engine, settings.engine_token, settings.engine_timeout)
+        listeners = Listeners()
+
+        def apology(turn: Waiting, card: QueryCard) -> list[Outbound]:
+            area = areas.get(turn.area, areas[settings.area])
+            text = f"{answers.say('engine_down', **query_words(card))}\n\n{area.not_for_emergencies}"
+            return [Outbound(text, outcome="handoff", query_id=card.id)]
+
+        return cls(
+            settings=settings,
+            clock=clock,
+            database=database,
+            topics=dict(load_topics(ROOT / "data" / "topics.yml")),
+            answers=answers,
+            areas=areas,
+            desk=desk,
+            log=log,
+            engine=engine,
+            listeners=listeners,
+            turns=Turns(log, engine, desk, listeners, apology),
+            replies=Replies(database, log, desk, clock),
+            sign_in=SignIn(database, clock),
+        )
+
+    def services(self) -> Services:
+        """What the custom actions are lent."""
+        return Services(self.topics, self.answers, self.areas, self.settings.area, self.desk)
+
+
+def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Starlette:
+    """The application for an ASGI server."""
+    signpost = Signpost.build(settings or Settings.from_environment(), clock)
+    limits = RateLimits(signpost.database, clock, signpost.settings.limits_on)
+    chat = web.WebChat(
+        log=signpost.log,
+        turns=signpost.turns,
+        listeners=signpost.listeners,
+        limits=limits,
+        answers=signpost.answers,
+        areas=signpost.areas,
+        default_area=signpost.settings.area,
+        reply_wait=signpost.settings.reply_wait,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette):
+        await to_thread.run_sync(signpost.desk.check)
+        await signpost.turns.recover(including_fresh=signpost.database.is_sqlite)
+        sweeper = asyncio.create_task(_recover_for_ever(signpost.turns))
+        yield
+        sweeper.cancel()
+        await signpost.turns.settle()
+        await signpost.engine.close()
+        signpost.database.close()
+
+    async def healthz(request: Request) -> Response:
+        return JSONResponse({"ok": True})
+
+    async def readyz(request: Request) -> Response:
+        ready = await signpost.engine.is_ready()
+        return JSONResponse({"ready": ready}, 200 if ready else 503)
+
+    app = Starlette(
+        routes=[
+            *web.routes(chat),
+            *chat_page.routes(chat, signpost.settings),
+            *console_routes(signpost, limits),
+            Route("/engine/actions", _actions(signpost), methods=["POST"]),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Mount("/static", StaticFiles(directory=ROOT / "bot" / "static"), name="static"),
+        ],
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _fault},
+        lifespan=lifespan,
+    )
+    app.state.signpost = signpost
+    return app
+
+
+async def _recover_for_ever(turns: Turns) -> None:
+    while True:
+        await asyncio.sleep(RECOVER_EVERY)
+        try:
+            await turns.recover()
+        except Exception:
+            logger.exception("looking for unfinished turns failed; it is tried again")
+
+
+def _actions(signpost: Signpost):
+    """The route that runs Rasa's custom actions; only the engine knows its token."""
+    executor = ActionExecutor()
+    for action in all_actions(signpost.services()):
+        executor.register_action(action)
+    expected = f"Bearer {signpost.settings.engine_token}"
+
+    async def run(request: Request) -> Response:
+        given = request.headers.get("authorization", "")
+        if not signpost.settings.engine_token or not hmac.compare_digest(given.encode(), expected.encode()):
+            return Problem(403, "forbidden", "This address is for the engine only.").response()
+        # Rasa 3.6 leaves the domain out (selective domain), which no action of ours reads; rasa-sdk wants the key.
+        call: dict[str, Any] = {"domain": {}, **await request.json()}
+        try:
+            result = await executor.run(call)
+        except ActionExecutionRejection as rejected:
+            return JSONResponse({"error": str(rejected), "action_name": rejected.action_name}, 400)
+        except ActionNotFoundException as missing:
+            return JSONResponse({"error": str(missing), "action_name": missing.action_name}, 404)
+        return JSONResponse(result.model_dump() if result else None)
+
+    return run
+
+
+async def _problem(request: Request, problem: Problem) -> Response:
+    return problem.response()
+
+
+async def _http_problem(request: Request, problem: HTTPException) -> Response:
+    told = {404: "There is nothing at this address.", 405: "This address does not take that kind of request."}
+    return Problem(problem.status_code, f"http_{problem.status_code}", told.get(problem.status_code, problem.detail), dict(problem.headers or {})).response()
+
+
+async def _fault(request: Request, fault: Exception) -> Response:
+    logger.exception("a request failed: %s %s", request.method, request.url.path)
+    return Problem(500, "fault", "Something went wrong on our side. What you wrote before is safe. Please try again.").response()

@@ -1,0 +1,1 @@
+"""Channels: the only modules that know how a parent is reached."""

@@ -1,0 +1,187 @@
+"""The web chat API (contract 2): sessions, idempotent posts, fetching by sequence, long-poll and server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, AsyncIterator
+
+from anyio import to_thread
+from sse_starlette.sse import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bot.channels.limits import RateLimits
+from bot.channels.problems import BAD_JSON, NOT_SIGNED_IN, TOO_LARGE, Problem
+from bot.conversations.listeners import Listeners
+from bot.conversations.log import Accepted, ConversationLog, UnknownChoice
+from bot.conversations.outbound import Outbound
+from bot.conversations.turns import Turns
+from bot.knowledge.answers import Answers
+from bot.knowledge.areas import Area
+
+LONGEST_TEXT = 4000
+LONGEST_BODY = 64 * 1024
+LONGEST_WAIT = 25.0
+ROLES = ("parent", "school")
+
+
+@dataclass(frozen=True)
+class WebChat:
+    """The chat as a service, shared by the API and the page that works without JavaScript."""
+
+    log: ConversationLog
+    turns: Turns
+    listeners: Listeners
+    limits: RateLimits
+    answers: Answers
+    areas: dict[str, Area]
+    default_area: str
+    reply_wait: float
+
+    async def start(self, who: str, area: str | None, role: str | None) -> tuple[str, str]:
+        """A new conversation for somebody at address `who`: its id and token. Raises Problem."""
+        if area is not None and area not in self.areas:
+            raise Problem(422, "unknown_area", f"We do not know the area {str(area)[:40]!r}. We know: {', '.join(sorted(self.areas))}.")
+        if role is not None and role not in ROLES:
+            raise Problem(422, "unknown_role", "The role must be parent or school.")
+        await to_thread.run_sync(self.limits.spend, "session", who, 30, 600)
+        area = area or self.default_area
+        welcome = f"{self.answers.say('welcome')}\n\n{self.answers.say('privacy_notice')}\n\n{self.areas[area].not_for_emergencies}"
+        return await to_thread.run_sync(self.log.start, "web", area, role or "parent", [Outbound(welcome, outcome="talk")])
+
+    async def accept(self, conversation_id: str, client_id: Any, text: Any, choice: Any) -> Accepted:
+        """Put a message on disk. Raises Problem for what is not a message."""
+        if not isinstance(client_id, str) or not 8 <= len(client_id) <= 64 or not client_id.isprintable():
+            raise Problem(422, "client_id", "A message needs a client_id: a text of 8 to 64 characters, new for each message.")
+        if choice is None:
+            text = self._text(text)
+        elif not isinstance(choice, str) or text is not None:
+            raise Problem(422, "choice", "Send either a text or the id of a choice, not both.")
+        await to_thread.run_sync(self.limits.spend, "message", conversation_id, 30, 60)
+        try:
+            return await to_thread.run_sync(self.log.accept, conversation_id, client_id, text or "", choice)
+        except UnknownChoice:
+            raise Problem(422, "choice", "That button does not belong to this chat. Please type your answer instead.") from None
+
+    def _text(self, text: Any) -> str:
+        if not isinstance(text, str) or not text.strip():
+            raise Problem(422, "text", "Please write a message before you send it.")
+        if len(text) > LONGEST_TEXT:
+            raise Problem(422, "too_long", self.answers.say("too_long", limit=f"{LONGEST_TEXT:,}"))
+        kept = "".join(c for c in text if c in "\n\t" or ord(c) >= 32 and not 0xD800 <= ord(c) <= 0xDFFF).strip()
+        if not kept:
+            raise Problem(422, "text", "Please write a message before you send it.")
+        return kept
+
+    async def answered(self, accepted: Accepted) -> bool:
+        """Take the turn and wait for it, but no longer than `reply_wait`; whether it is done."""
+        if accepted.done:
+            return True
+        task = self.turns.begin(accepted.conversation_id, accepted.message_id)
+        done, _ = await asyncio.wait({task}, timeout=self.reply_wait)
+        return bool(done)
+
+
+def routes(chat: WebChat) -> list[Route]:
+    """Routes under /api/chat."""
+
+    async def conversation(request: Request) -> str:
+        given = request.headers.get("authorization", "")
+        scheme, _, token = given.partition(" ")
+        found = await to_thread.run_sync(chat.log.by_token, token.strip()) if scheme.lower() == "bearer" and token else None
+        if found is None:
+            raise NOT_SIGNED_IN
+        return found.id
+
+    async def start(request: Request) -> Response:
+        body = await json_body(request, optional=True)
+        id, token = await chat.start(address(request), body.get("area"), body.get("role"))
+        messages = await to_thread.run_sync(chat.log.after, id, 0)
+        return JSONResponse({"session": id, "token": token, "messages": messages}, 201)
+
+    async def post(request: Request) -> Response:
+        conversation_id = await conversation(request)
+        body = await json_body(request)
+        accepted = await chat.accept(conversation_id, body.get("client_id"), body.get("text"), body.get("choice"))
+        done = await chat.answered(accepted)
+        messages = await to_thread.run_sync(chat.log.answers_to, conversation_id, accepted.seq)
+        return JSONResponse({"accepted": accepted.seq, "messages": messages}, 200 if done else 202)
+
+    async def get(request: Request) -> Response:
+        conversation_id = await conversation(request)
+        after = _number(request.query_params.get("after"), "after", 0, 2**31)
+        wait = _number(request.query_params.get("wait"), "wait", 0, 3600)
+        until = time.monotonic() + min(wait, LONGEST_WAIT)
+        while True:
+            messages = await to_thread.run_sync(chat.log.after, conversation_id, int(after))
+            left = until - time.monotonic()
+            if messages or left <= 0:
+                return JSONResponse({"messages": messages})
+            await chat.listeners.wait(conversation_id, min(left, 1.0))
+
+    async def events(request: Request) -> Response:
+        conversation_id = await conversation(request)
+        last = request.headers.get("last-event-id") or request.query_params.get("after")
+        after = int(_number(last, "after", 0, 2**31))
+
+        async def stream() -> AsyncIterator[ServerSentEvent]:
+            seq = after
+            while not await request.is_disconnected():
+                for message in await to_thread.run_sync(chat.log.after, conversation_id, seq):
+                    seq = message["seq"]
+                    yield ServerSentEvent(json.dumps(message, ensure_ascii=False), event="message", id=str(seq))
+                await chat.listeners.wait(conversation_id, 1.0)
+
+        return EventSourceResponse(stream(), ping=15, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+    return [
+        Route("/api/chat/sessions", start, methods=["POST"]),
+        Route("/api/chat/messages", post, methods=["POST"]),
+        Route("/api/chat/messages", get, methods=["GET"]),
+        Route("/api/chat/events", events, methods=["GET"]),
+    ]
+
+
+def address(request: Request) -> str:
+    """Where a request comes from, for rate limits."""
+    return request.client.host if request.client else "unknown"
+
+
+async def json_body(request: Request, optional: bool = False) -> dict[str, Any]:
+    """The JSON object in a request. Raises Problem if there is none, or too much of it."""
+    raw = await read_body(request)
+    if not raw and optional:
+        return {}
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise BAD_JSON from None
+    if not isinstance(body, dict):
+        raise BAD_JSON
+    return body
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request, refused as soon as it is too long."""
+    raw = b""
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > LONGEST_BODY:
+            raise TOO_LARGE
+    return raw
+
+
+def _number(given: str | None, name: str, least: float, most: float) -> float:
+    if given in (None, ""):
+        return least
+    try:
+        number = float(given)
+    except ValueError:
+        number = float("nan")
+    if not least <= number <= most:
+        raise Problem(422, name, f"{name} must be a number of {least:g} or more.")
+    return number

@@ -1,0 +1,206 @@
+"""`signpost`: the operator's verbs."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import sys
+import threading
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Annotated, Optional
+
+import httpx
+import typer
+
+from bot.clock import Clock, new_secret
+from bot.settings import ROOT, SettingProblem, Settings, variable
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Signpost: answers, and a query cycle that ends.")
+db_app = typer.Typer(no_args_is_help=True, help="The database.")
+staff_app = typer.Typer(no_args_is_help=True, help="The staff directory.")
+app.add_typer(db_app, name="db")
+app.add_typer(staff_app, name="staff")
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.from_environment()
+    except SettingProblem as problem:
+        raise SystemExit(str(problem)) from problem
+
+
+def _signpost():
+    from bot.app import Signpost
+
+    return Signpost.build(_settings())
+
+
+@app.command()
+def settings() -> None:
+    """List everything that can be set, with the value in force."""
+    in_force = _settings()
+    for entry in fields(Settings):
+        value = getattr(in_force, entry.name)
+        shown = "(set)" if entry.name.endswith("token") and value else value
+        print(f"{variable(entry.name):28} {shown!s:22} {entry.metadata['about']}")
+
+
+@app.command()
+def run() -> None:
+    """Serve: engine and app under one supervisor. Ctrl-C stops both."""
+    from bot import supervisor as watch
+    from bot.setup import model
+    from bot.setup.environments import ENGINE, SetupFailed
+
+    given = _settings()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    own_engine = not given.engine_url
+    token = given.engine_token or new_secret()
+    try:
+        watch.check_port(given.host, given.port, "SIGNPOST_PORT")
+        if own_engine:
+            watch.check_port("127.0.0.1", given.engine_port, "SIGNPOST_ENGINE_PORT")
+            model.ensure()
+    except (watch.PortTaken, SetupFailed) as problem:
+        raise SystemExit(f"Signpost did not start: {problem}") from problem
+
+    shared = watch.child_environment(
+        SIGNPOST_ENGINE_TOKEN=token,
+        SIGNPOST_ENGINE_URL=given.engine,
+        SIGNPOST_ACTIONS_URL=f"http://127.0.0.1:{given.port}/engine/actions",
+    )
+    engine = watch.Child("engine", [str(ENGINE.executable), "-m", "bot.engine.serve", str(model.MODEL), "--port", str(given.engine_port)], shared)
+    server = watch.Child("app", [sys.executable, "-m", "bot.serve"], shared)
+    supervisor = watch.Supervisor([engine, server] if own_engine else [server])
+    supervisor.stop_on_signals()
+    if own_engine:
+        engine.start()
+    try:
+        _prepare_database(given)
+    except BaseException:
+        engine.stop()
+        raise
+    supervisor.start()
+    threading.Thread(target=_announce, args=(given, supervisor), daemon=True).start()
+    supervisor.watch()
+    print("Stopped.")
+
+
+def _prepare_database(given: Settings) -> None:
+    from bot.store.database import Database
+
+    database = Database(given.database)
+    database.upgrade()
+    if given.demo.lower() == "on":
+        from bot.console.demo import seed
+        from bot.console.sign_in import SignIn
+
+        sign_ins = seed(SignIn(database, Clock()), database)
+        if sign_ins:
+            print("\nA demo staff directory was made. These sign-ins are shown once:\n")
+            for name, email, password, role in sign_ins:
+                print(f"  {email:38} {password:20} {role:12} {name}")
+            print(flush=True)
+    database.close()
+
+
+def _announce(given: Settings, supervisor) -> None:
+    began = time.monotonic()
+    while not supervisor.stopping:
+        try:
+            if httpx.get(f"http://127.0.0.1:{given.port}/readyz", timeout=3, trust_env=False).status_code == 200:
+                break
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.2)
+    if not supervisor.stopping:
+        print(
+            f"\nSignpost is ready ({time.monotonic() - began:.0f} s).\n\n"
+            f"  {given.site}/          demo page\n  {given.site}/chat      the chat, without JavaScript\n"
+            f"  {given.site}/console   for staff\n\nCtrl-C stops it.\n",
+            flush=True,
+        )
+
+
+@app.command()
+def train() -> None:
+    """Train the model now."""
+    from bot.setup import model
+    from bot.setup.environments import SetupFailed
+
+    try:
+        model.ensure(force=True)
+    except SetupFailed as problem:
+        raise SystemExit(str(problem)) from problem
+
+
+@db_app.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the tables up to date."""
+    from bot.store.database import Database
+
+    Database(_settings().database).upgrade()
+    print("The database is up to date.")
+
+
+@staff_app.command("add")
+def staff_add(
+    email: str,
+    name: Annotated[str, typer.Option(help="Full name, as parents see it")],
+    title: Annotated[str, typer.Option(help="What they do, as parents see it")],
+    role: Annotated[str, typer.Option(help="lead, coordinator, manager or auditor")] = "lead",
+    team: Annotated[str, typer.Option(help="Team id of the area file")] = "",
+    area: Annotated[Optional[list[str]], typer.Option(help="Area id; repeat for several; none means all")] = None,
+    topic: Annotated[Optional[list[str]], typer.Option(help="Topic id; repeat for several; none means all")] = None,
+    on_call: Annotated[bool, typer.Option(help="Takes urgent messages")] = False,
+) -> None:
+    """Add a member of staff. The password is asked for, or read from standard input."""
+    signpost = _signpost()
+    for given, known, what in ((area or [], signpost.areas, "area"), (topic or [], signpost.topics, "topic")):
+        for id in given:
+            if id not in known:
+                raise SystemExit(f"There is no {what} {id!r}. Known: {', '.join(sorted(known))}")
+    password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if len(password) < 12:
+        raise SystemExit("A password has at least 12 characters.")
+    try:
+        signpost.sign_in.add_staff(
+            email=email, name=name, title=title, role=role, password=password, team=team, areas=area or [], topics=topic or [], on_call=on_call
+        )
+    except ValueError as problem:
+        raise SystemExit(str(problem)) from problem
+    print(f"{name} can now sign in at {signpost.settings.site}/console")
+
+
+@app.command()
+def ledger(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable")] = False) -> None:
+    """Count the queries: logged = open + confirmed + withdrawn + silent + closed. Exit 1 when it does not balance."""
+    from bot.casework.ledger import take
+
+    counted = take(_signpost().database)
+    if as_json:
+        print(json.dumps(counted.as_json()))
+    else:
+        for name, value in counted.as_json().items():
+            print(f"{name:12} {value}")
+    raise SystemExit(0 if counted.balances else 1)
+
+
+@app.command()
+def evaluate(
+    file: Path,
+    out: Annotated[Optional[Path], typer.Option(help="Write a row for each message here")] = None,
+    url: Annotated[str, typer.Option(help="A running Signpost; empty: start one for this")] = "",
+) -> None:
+    """Run each row of a CSV (text, expect, and optionally accept, second) as a conversation of its own and count what was right."""
+    from bot.evaluation import run_file
+
+    run_file(file, out, url, replace(_settings(), rate_limits="off"))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,80 @@
+"""Turns: a message that is on disk is put to the engine, and what comes back is committed once, whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Callable
+from weakref import WeakValueDictionary
+
+from anyio import to_thread
+
+from bot.casework.queries import QueryCard, QueryDesk
+from bot.conversations.engine import Engine, EngineProblem, EngineReply
+from bot.conversations.listeners import Listeners
+from bot.conversations.log import ConversationLog, Waiting
+from bot.conversations.outbound import Outbound
+
+logger = logging.getLogger(__name__)
+
+
+class Turns:
+    """Takes turns, one at a time in each conversation.
+
+    Parameters
+    ----------
+    apology: makes the message for an engine that failed, from the turn and the query that was opened for it.
+    """
+
+    def __init__(
+        self,
+        log: ConversationLog,
+        engine: Engine,
+        desk: QueryDesk,
+        listeners: Listeners,
+        apology: Callable[[Waiting, QueryCard], list[Outbound]],
+    ) -> None:
+        self._log, self._engine, self._desk, self._listeners, self._apology = log, engine, desk, listeners, apology
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._tasks: dict[str, asyncio.Task] = {}
+
+    def begin(self, conversation_id: str, message_id: str) -> asyncio.Task:
+        """Start the turn of a claimed message, or give the one that is under way. It goes on if the caller leaves."""
+        task = self._tasks.get(message_id)
+        if task is None:
+            task = asyncio.create_task(self._take(conversation_id, message_id))
+            self._tasks[message_id] = task
+            task.add_done_callback(lambda _: self._tasks.pop(message_id, None))
+        return task
+
+    async def _take(self, conversation_id: str, message_id: str) -> None:
+        async with self._locks.setdefault(conversation_id, asyncio.Lock()):
+            turn = await to_thread.run_sync(self._log.waiting, message_id)
+            if turn is not None:
+                await self._answer(turn)
+
+    async def _answer(self, turn: Waiting) -> None:
+        try:
+            reply = await self._engine.take(turn)
+        except EngineProblem as problem:
+            logger.error("turn of %s failed: %s", turn.message_id, problem)
+            reply = await self._apologise(turn, problem)
+        await to_thread.run_sync(self._log.finish, turn.message_id, reply.messages, dict(reply.understanding))
+        self._listeners.tell(turn.conversation_id)
+
+    async def _apologise(self, turn: Waiting, problem: EngineProblem) -> EngineReply:
+        card = await to_thread.run_sync(
+            lambda: self._desk.open(turn.conversation_id, turn.seq, reason=f"engine_{problem.kind}")
+        )
+        return EngineReply(tuple(self._apology(turn, card)), {"engine": problem.kind})
+
+    async def recover(self, including_fresh: bool = False) -> int:
+        """Take the turns that a dead app left behind; how many."""
+        left = await to_thread.run_sync(self._log.abandoned, including_fresh)
+        for conversation_id, message_id in left:
+            self.begin(conversation_id, message_id)
+        return len(left)
+
+    async def settle(self) -> None:
+        """Wait for the turns under way."""
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -1,0 +1,43 @@
+"""The engine's calls to the custom actions, over one kept connection. Rasa opens a new session for every call."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Text
+
+import aiohttp
+from rasa.core.constants import DEFAULT_REQUEST_TIMEOUT
+from rasa.utils.endpoints import ClientResponseError, EndpointConfig, concat_url
+
+
+class KeptEndpoint(EndpointConfig):
+    """An EndpointConfig that keeps its HTTP session between requests."""
+
+    _kept: Optional[aiohttp.ClientSession] = None
+
+    async def request(
+        self,
+        method: Text = "post",
+        subpath: Optional[Text] = None,
+        content_type: Optional[Text] = "application/json",
+        compress: bool = False,
+        **kwargs: Any,
+    ) -> Optional[Any]:
+        """Send a request to the endpoint and give back its JSON. Raises ClientResponseError on an error status."""
+        headers: Dict[Text, Text] = {**self.headers, **(kwargs.pop("headers", None) or {})}
+        if self._kept is None or self._kept.closed:
+            self._kept = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DEFAULT_REQUEST_TIMEOUT))
+        async with self._kept.request(
+            method, concat_url(self.url, subpath), headers=headers, params=self.combine_parameters(kwargs), **kwargs
+        ) as answer:
+            if answer.status >= 400:
+                raise ClientResponseError(answer.status, answer.reason, await answer.content.read())
+            return await answer.json()
+
+
+def keep_connections(endpoint: Optional[EndpointConfig]) -> Optional[KeptEndpoint]:
+    """The same endpoint with a kept connection."""
+    if endpoint is None:
+        return None
+    return KeptEndpoint(
+        url=endpoint.url, params=endpoint.params, headers=endpoint.headers, basic_auth=endpoint.basic_auth, token=endpoint.token, **endpoint.kwargs
+    )

@@ -1,0 +1,110 @@
+"""The one way to talk to the engine: a Rasa channel that takes a turn and gives back what to say and what was understood.
+
+Rasa's `rest` channel lets a client name anybody's conversation and reads "/intent" from user text; this one takes a token, and
+user text can never be a command.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Text
+
+from rasa.core.channels.channel import CollectingOutputChannel, InputChannel, UserMessage
+from rasa.shared.core.events import BotUttered, UserUttered
+from rasa.shared.core.trackers import DialogueStateTracker
+from sanic import Blueprint, response
+from sanic.request import Request
+from sanic.response import HTTPResponse
+
+logger = logging.getLogger(__name__)
+
+_TOLD = ("intent", "intent_ranking", "understanding", "entities")
+
+
+class TurnChannel(InputChannel):
+    """`POST /webhooks/turn/` with `Authorization: Bearer token` and
+    `{"conversation", "message_id", "text" | "command", "metadata"}` -> `{"messages": [...], "understanding": {...}}`.
+
+    The same `message_id` again gives the same messages without a second turn, so a caller that died may ask again.
+    """
+
+    def __init__(self, token: Text) -> None:
+        self._token = token
+
+    @classmethod
+    def name(cls) -> Text:
+        return "turn"
+
+    @classmethod
+    def from_credentials(cls, credentials: Optional[Dict[Text, Any]]) -> "TurnChannel":
+        if not credentials or not credentials.get("token"):
+            cls.raise_missing_credentials_exception()
+        return cls(credentials["token"])
+
+    def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
+        turn = Blueprint("turn_channel", __name__)
+
+        @turn.route("/", methods=["GET"])
+        async def ready(request: Request) -> HTTPResponse:
+            agent = getattr(request.app.ctx, "agent", None)
+            is_ready = agent is not None and agent.is_ready()
+            return response.json({"ready": is_ready}, status=200 if is_ready else 503)
+
+        @turn.route("/", methods=["POST"])
+        async def take(request: Request) -> HTTPResponse:
+            given = request.headers.get("authorization", "")
+            if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+                return response.json({"error": "token"}, status=403)
+            asked = request.json or {}
+            agent = request.app.ctx.agent
+            conversation, message_id = asked["conversation"], asked["message_id"]
+            before = await agent.tracker_store.retrieve(conversation)
+            if before is None or not (replies := _replies_to(before, message_id)):
+                await on_new_message(
+                    UserMessage(
+                        text=_command(asked) or _plain(asked.get("text") or ""),
+                        output_channel=CollectingOutputChannel(),
+                        sender_id=conversation,
+                        input_channel=self.name(),
+                        message_id=message_id,
+                        metadata=asked.get("metadata"),
+                    )
+                )
+                before = await agent.tracker_store.retrieve(conversation)
+                replies = _replies_to(before, message_id)
+            return response.json(replies or {"messages": [], "understanding": {}})
+
+        return turn
+
+
+def _plain(text: Text) -> Text:
+    """User text that Rasa cannot read as a command: a message that starts with "/" is one to its message handler."""
+    return text.lstrip().lstrip("/").lstrip() if text.lstrip().startswith("/") else text
+
+
+def _command(asked: Dict[Text, Any]) -> Optional[Text]:
+    command = asked.get("command")
+    return f"/{command}" if command else None
+
+
+def _replies_to(tracker: DialogueStateTracker, message_id: Text) -> Optional[Dict[Text, Any]]:
+    """What was said after the user message with this id, and what had been understood; nothing if the turn did not happen."""
+    messages: List[Dict[Text, Any]] = []
+    asked: Optional[UserUttered] = None
+    for event in reversed(tracker.events):
+        if isinstance(event, BotUttered):
+            messages.insert(0, _message(event))
+        elif isinstance(event, UserUttered):
+            if event.message_id == message_id:
+                asked = event
+                break
+            messages = []
+    if asked is None or not messages:
+        return None
+    return {"messages": messages, "understanding": {key: asked.parse_data.get(key) for key in _TOLD}}
+
+
+def _message(event: BotUttered) -> Dict[Text, Any]:
+    custom = event.data.get("custom")
+    return dict(custom) if custom else {"text": event.text}

@@ -1,0 +1,174 @@
+"""Reviewed answers from `data/answers/` and the sentences they cite."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Mapping
+
+import yaml
+
+from bot.knowledge.areas import Area
+
+_NOT_TOPIC_FILES = {"sources.yml", "languages.yml", "system.yml"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sentence that an answer rests on: its words, where it stands, and whose rule it is (an area, or "england")."""
+
+    id: str
+    quote: str
+    title: str
+    url: str
+    area: str = ""
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether an area lives by it. The Hampshire review of 2010 only recommended, and each wording says so."""
+        return not self.id.startswith("H-")
+
+    def as_json(self) -> dict:
+        """The four fields that the chat API shows."""
+        return {"id": self.id, "quote": self.quote, "title": self.title, "url": self.url}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Reviewed wording for one topic. `local` names the area fact shown for `{local}`; `without_local` stands in where it is unknown."""
+
+    topic: str
+    title: str
+    text: str
+    short: str
+    school: str
+    sources: tuple[str, ...]
+    local: str
+    without_local: str
+    offer: tuple[str, ...]
+    owner: str
+    reviewed_on: date
+
+
+@dataclass(frozen=True)
+class Wording:
+    """An answer as one person is told it: finished text and the sources under it."""
+
+    topic: str
+    text: str
+    sources: tuple[Source, ...]
+
+
+class AnswerProblem(Exception):
+    """An answer cannot be used; the message says which and what to mend."""
+
+
+class Answers:
+    """All reviewed answers, with the register of sources and the words of the system itself."""
+
+    def __init__(self, answers: Mapping[str, Answer], sources: Mapping[str, Source], system: Mapping[str, str]) -> None:
+        self._answers, self._sources, self._system = answers, sources, system
+
+    @classmethod
+    def load(cls, folder: Path) -> "Answers":
+        """Read every file of `data/answers/`. Raises AnswerProblem for an unknown source or a field that is missing."""
+        sources = {
+            id: Source(id, entry["quote"], entry["title"], entry["url"], entry.get("area", ""))
+            for id, entry in _yaml(folder / "sources.yml").items()
+        }
+        answers: dict[str, Answer] = {}
+        for path in sorted(folder.glob("*.yml")):
+            if path.name in _NOT_TOPIC_FILES:
+                continue
+            for topic, entry in _yaml(path).items():
+                if topic in answers:
+                    raise AnswerProblem(f"{path.name}: {topic} is answered twice")
+                answers[topic] = _answer(path.name, topic, entry, sources)
+        return cls(answers, sources, _yaml(folder / "system.yml"))
+
+    def __contains__(self, topic: str) -> bool:
+        return topic in self._answers
+
+    def __iter__(self):
+        return iter(self._answers.values())
+
+    def __getitem__(self, topic: str) -> Answer:
+        return self._answers[topic]
+
+    def title(self, topic: str) -> str:
+        """The plain title of a topic, as shown on a choice."""
+        return self._answers[topic].title
+
+    def say(self, key: str, **words: str) -> str:
+        """A sentence of the system itself (`data/answers/system.yml`) with its words filled in."""
+        return self._system[key].strip().format(**words)
+
+    def wording(self, topic: str, area: Area, role: str = "parent", short: bool = False) -> Wording:
+        """The answer on `topic` as somebody in `area` with `role` (parent or school) is told it."""
+        answer = self._answers[topic]
+        text = answer.short if short else (answer.school if role == "school" and answer.school else answer.text)
+        fact = area.facts.get(answer.local) if answer.local else None
+        sources = [self._sources[id] for id in answer.sources if not id.startswith("local:")]
+        if fact is not None:
+            sources.append(_local_source(answer.local, fact, area))
+        for id in answer.sources:
+            key = id.removeprefix("local:")
+            if id.startswith("local:") and key != answer.local and key in area.facts:
+                sources.append(_local_source(key, area.facts[key], area))
+        local = fact.text if fact else answer.without_local
+        text = _fill(_unwrapped(text), {**area.words, "local": local.strip(), "area": area.name}).strip()
+        elsewhere = {s.area for s in sources if s.is_rule} - {"england", area.id, ""}
+        if elsewhere and "In Somerset" not in text:
+            text = f"{self.say('elsewhere', places=_places(elsewhere))}\n\n{text}"
+        return Wording(topic, text, tuple(sources))
+
+
+def _places(areas: set[str]) -> str:
+    return " and ".join(sorted(a.title() for a in areas))
+
+
+def _local_source(key: str, fact, area: Area) -> Source:
+    quote = fact.quote or fact.text
+    return Source(f"local:{key}", quote, f"{area.name}: checked on {fact.checked_on:%-d %B %Y}", fact.url, area.id)
+
+
+def _fill(text: str, words: Mapping[str, str]) -> str:
+    for key, value in words.items():
+        text = text.replace("{" + key + "}", value)
+    return text
+
+
+def _unwrapped(text: str) -> str:
+    """Paragraphs on one line each; list lines keep their own."""
+    return "\n\n".join(re.sub(r"\n(?!- )", " ", part.strip()) for part in re.split(r"\n\s*\n", text))
+
+
+def _yaml(path: Path) -> dict:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _answer(file: str, topic: str, entry: dict, sources: Mapping[str, Source]) -> Answer:
+    try:
+        answer = Answer(
+            topic=topic,
+            title=entry["title"],
+            text=entry["text"],
+            short=entry["short"],
+            school=entry.get("school") or "",
+            sources=tuple(entry.get("sources") or ()),
+            local=(entry.get("local") or "").removeprefix("local:"),
+            without_local=entry.get("without_local") or "",
+            offer=tuple(entry.get("offer") or ()),
+            owner=entry["owner"],
+            reviewed_on=entry["reviewed_on"],
+        )
+    except KeyError as missing:
+        raise AnswerProblem(f"{file}: {topic} has no {missing}") from missing
+    for id in answer.sources:
+        if id not in sources and not id.startswith("local:"):
+            raise AnswerProblem(f"{file}: {topic} cites {id}, which sources.yml does not hold")
+    if "{local}" in answer.text and not (answer.local and answer.without_local):
+        raise AnswerProblem(f"{file}: {topic} shows {{local}} and needs both local and without_local")
+    return answer

@@ -1,0 +1,106 @@
+"""Council areas: names, facts, contacts, emergency routes and promises from `data/areas/`, each with the day it was checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Mapping
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A finished sentence that belongs to an area, with its page and the day a person checked it."""
+
+    text: str
+    url: str
+    checked_on: date
+    quote: str = ""
+
+
+@dataclass(frozen=True)
+class EmergencyRoute:
+    """What to do now: a heading, a line before the list, the list, and a line after it."""
+
+    heading: str
+    text: str
+    lines: tuple[str, ...]
+    after: str = ""
+
+    def as_text(self) -> str:
+        """The card as plain text, for every channel."""
+        bullets = "\n".join(f"- {line}" for line in self.lines)
+        return "\n\n".join(part for part in (self.heading, f"{self.text}\n{bullets}", self.after) if part)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Working days in which a query of each kind is answered. No source gives a number: the operator sets it."""
+
+    working_days: int = 5
+    priority_working_days: int = 2
+    urgent_working_days: int = 0
+
+    def days(self, kind: str) -> int:
+        """Working days for kind `ordinary`, `priority` or `urgent`."""
+        return {"ordinary": self.working_days, "priority": self.priority_working_days, "urgent": self.urgent_working_days}[kind]
+
+
+@dataclass(frozen=True)
+class Area:
+    """One council area."""
+
+    id: str
+    name: str
+    words: Mapping[str, str]
+    facts: Mapping[str, Fact]
+    contacts: Mapping[str, Mapping]
+    urgent: Mapping[str, EmergencyRoute]
+    not_for_emergencies: str
+    promise: Promise
+    closures: tuple[date, ...] = ()
+    teams: tuple[Mapping, ...] = field(default=())
+
+
+class AreaProblem(Exception):
+    """An area file cannot be used; the message says which file and what to mend."""
+
+
+def load_areas(folder: Path) -> Mapping[str, Area]:
+    """Areas by id. Raises AreaProblem for a file that lacks what every area needs."""
+    areas = {}
+    for path in sorted(folder.glob("*.yml")):
+        try:
+            area = _area(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (KeyError, TypeError, ValueError) as problem:
+            raise AreaProblem(f"{path.name}: {type(problem).__name__}: {problem}") from problem
+        areas[area.id] = area
+    if not areas:
+        raise AreaProblem(f"no area file in {folder}")
+    return areas
+
+
+def _area(raw: dict) -> Area:
+    urgent = dict(raw["urgent"])
+    not_for_emergencies = urgent.pop("always")
+    promise = raw.get("promise", {})
+    return Area(
+        id=raw["id"],
+        name=raw["name"],
+        words=raw["words"],
+        facts={
+            key: Fact(fact["text"], fact["url"], fact["checked_on"], fact.get("quote") or "")
+            for key, fact in raw["facts"].items()
+        },
+        contacts=raw.get("contacts", {}),
+        urgent={
+            kind: EmergencyRoute(route["heading"], route["text"], tuple(route["lines"]), route.get("after", ""))
+            for kind, route in urgent.items()
+        },
+        not_for_emergencies=not_for_emergencies,
+        promise=Promise(promise["working_days"], promise["priority_working_days"], promise["urgent_working_days"]),
+        closures=tuple(raw.get("closures") or ()),
+        teams=tuple(raw.get("teams") or ()),
+    )

@@ -1,0 +1,82 @@
+"""Everything an operator can set, from the environment. `signpost settings` prints this table."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class SettingProblem(Exception):
+    """A setting has a value that cannot be used; the message names it and says what is expected."""
+
+
+def _setting(default: object, about: str):
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field for each environment variable `SIGNPOST_<NAME>`."""
+
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(8000, "port of pages and API")
+    engine_port: int = _setting(5005, "port of the engine, always on loopback when `signpost run` starts it")
+    engine_url: str = _setting("", "where the engine answers; empty: the one that `signpost run` starts")
+    engine_token: str = _setting("", "secret between app and engine; empty: made anew at each start of `signpost run`")
+    engine_timeout: float = _setting(20.0, "seconds until a turn of the engine counts as hanging")
+    reply_wait: float = _setting(8.0, "seconds a posted message waits for its answer before 202 is given")
+    data_dir: str = _setting("", "where database, model and files live; empty: var/ beside the code")
+    database_url: str = _setting("", "SQLAlchemy address; empty: SQLite in the data directory")
+    area: str = _setting("somerset", "council area of a conversation that names none (a file in data/areas/)")
+    rate_limits: str = _setting("on", "`off` lifts the limits per address and session, for tests and evaluation")
+    public_url: str = _setting("", "address under which people reach this service; empty: http://host:port")
+    secure_cookies: str = _setting("off", "`on` where people reach the service by https")
+    demo: str = _setting("on", "`on` seeds a demo staff directory into an empty database")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read `SIGNPOST_*`. Raises SettingProblem for a value of the wrong kind."""
+        values = {}
+        for entry in fields(cls):
+            name = variable(entry.name)
+            if environment.get(name, "") != "":
+                kind = type(entry.default)
+                try:
+                    values[entry.name] = kind(environment[name])
+                except ValueError as problem:
+                    raise SettingProblem(f"{name} must be a {kind.__name__}, not {environment[name]!r}") from problem
+        return cls(**values)
+
+    @property
+    def data_path(self) -> Path:
+        """Folder of everything that is written."""
+        return Path(self.data_dir).resolve() if self.data_dir else ROOT / "var"
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy address in use."""
+        return self.database_url or f"sqlite:///{self.data_path / 'signpost.db'}"
+
+    @property
+    def engine(self) -> str:
+        """Base address of the engine."""
+        return (self.engine_url or f"http://127.0.0.1:{self.engine_port}").rstrip("/")
+
+    @property
+    def site(self) -> str:
+        """Base address that people see."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def limits_on(self) -> bool:
+        """Whether rate limits are enforced."""
+        return self.rate_limits.lower() != "off"
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field."""
+    return f"SIGNPOST_{name.upper()}"

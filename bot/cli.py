@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 import time
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -199,7 +199,7 @@ def evaluate(
     """Run each row of a CSV (text, expect, and optionally accept, second) as a conversation of its own and count what was right."""
     from bot.evaluation import run_file
 
-    run_file(file, out, url, replace(_settings(), rate_limits="off"))
+    run_file(file, out, url, _settings())
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Ledger:
 def take(database: Database) -> Ledger:
     """Count now."""
     with database.read() as session:
-        states = dict(session.execute(select(Query.state, func.count()).group_by(Query.state)).tuples().all())
+        states = dict(session.execute(select(Query.state, func.count()).group_by(Query.state)).all())
         logged = session.scalar(select(func.count()).select_from(QueryEvent).where(QueryEvent.kind == "logged")) or 0
         lost = session.scalar(select(func.count()).select_from(Message).where(Message.outcome.in_(("handoff", "urgent")), Message.query_id.is_(None))) or 0
     return Ledger(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, Sequence
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -22,6 +23,8 @@ LOCK_OUT = timedelta(minutes=15)
 MOST_FAILURES = 5
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 256
+_PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyzACDEFHJKMNPRTWXY34679"
+_PASSWORD_LENGTH = 16
 ROLES = ("lead", "coordinator", "manager", "auditor")
 
 WRONG = "The email address or the password is not right. Check both and try again."
@@ -32,7 +35,7 @@ class SignInRefused(Exception):
     """Nobody was signed in; the message says why in words for staff."""
 
 
-class StaffProblem(Exception):
+class StaffProblem(ValueError):
     """A member of staff cannot be added; the message says what to mend."""
 
 
@@ -45,8 +48,8 @@ class NewStaff:
     title: str
     role: str
     team: str = ""
-    areas: tuple[str, ...] = ()
-    topics: tuple[str, ...] = ()
+    areas: Sequence[str] = ()
+    topics: Sequence[str] = ()
     on_call: bool = False
 
 
@@ -115,9 +118,9 @@ class SignIn:
         with self._database.write() as session:
             session.execute(delete(StaffSession).where(StaffSession.token_hash == token_hash(token)))
 
-    def add_staff(self, newcomer: NewStaff, password: str) -> Staff:
-        """Add somebody to the directory. Raises StaffProblem."""
-        member = self.prepare(newcomer, password)
+    def add_staff(self, *, password: str, **newcomer: Any) -> Staff:
+        """Add somebody to the directory; `newcomer` has the fields of NewStaff. Raises StaffProblem."""
+        member = self.prepare(NewStaff(**newcomer), password)
         try:
             with self._database.write() as session:
                 session.add(member)
@@ -154,7 +157,7 @@ class SignIn:
 
 def new_password() -> str:
     """A password that nobody can guess, for somebody's first sign-in."""
-    return secrets.token_urlsafe(12)
+    return "".join(secrets.choice(_PASSWORD_LETTERS) for _ in range(_PASSWORD_LENGTH))
 
 
 def staff_directory_is_empty(session: Session) -> bool:

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Mapping
 
-import yaml
+from bot.knowledge.reading import read_yaml
 
 from bot.knowledge.areas import Area
 
@@ -76,17 +76,17 @@ class Answers:
         """Read every file of `data/answers/`. Raises AnswerProblem for an unknown source or a field that is missing."""
         sources = {
             id: Source(id, entry["quote"], entry["title"], entry["url"], entry.get("area", ""))
-            for id, entry in _yaml(folder / "sources.yml").items()
+            for id, entry in read_yaml(folder / "sources.yml").items()
         }
         answers: dict[str, Answer] = {}
         for path in sorted(folder.glob("*.yml")):
             if path.name in _NOT_TOPIC_FILES:
                 continue
-            for topic, entry in _yaml(path).items():
+            for topic, entry in read_yaml(path).items():
                 if topic in answers:
                     raise AnswerProblem(f"{path.name}: {topic} is answered twice")
                 answers[topic] = _answer(path.name, topic, entry, sources)
-        return cls(answers, sources, _yaml(folder / "system.yml"))
+        return cls(answers, sources, read_yaml(folder / "system.yml"))
 
     def __contains__(self, topic: str) -> bool:
         return topic in self._answers
@@ -143,10 +143,6 @@ def _fill(text: str, words: Mapping[str, str]) -> str:
 def _unwrapped(text: str) -> str:
     """Paragraphs on one line each; list lines keep their own."""
     return "\n\n".join(re.sub(r"\n(?!- )", " ", part.strip()) for part in re.split(r"\n\s*\n", text))
-
-
-def _yaml(path: Path) -> dict:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _answer(file: str, topic: str, entry: dict, sources: Mapping[str, Source]) -> Answer:

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Mapping
 
-import yaml
+from bot.knowledge.reading import read_yaml
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def load_areas(folder: Path) -> Mapping[str, Area]:
     areas = {}
     for path in sorted(folder.glob("*.yml")):
         try:
-            area = _area(yaml.safe_load(path.read_text(encoding="utf-8")))
+            area = _area(read_yaml(path))
         except (KeyError, TypeError, ValueError) as problem:
             raise AreaProblem(f"{path.name}: {type(problem).__name__}: {problem}") from problem
         areas[area.id] = area

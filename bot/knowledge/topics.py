@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping
 
-import yaml
+from bot.knowledge.reading import read_yaml
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Topic:
 
 def load_topics(path: Path) -> Mapping[str, Topic]:
     """Topics by id, in the file's order."""
-    sections = yaml.safe_load(path.read_text(encoding="utf-8"))
+    sections = read_yaml(path)
     return {
         topic: Topic(topic, area, entry["kind"], tuple(entry.get("cite", ())))
         for area, topics in sections.items()

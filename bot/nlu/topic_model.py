@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Sequence
 
 import numpy as np
+from scipy.sparse import hstack
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -27,16 +29,15 @@ class Ranking:
 
 
 class TopicModel:
-    """Logistic regression on sentence vectors beside one on character n-grams, mixed and calibrated with one temperature.
+    """Logistic regression on sentence vectors beside character and word n-grams (reduced), calibrated with one temperature.
 
     Parameters
     ----------
-    dense_c, sparse_c: inverse regularisation of the two parts.
-    sparse_share: weight of the n-gram part in the mixture, 0..1.
+    c: inverse regularisation.
     """
 
-    def __init__(self, dense_c: float = 20.0, sparse_c: float = 20.0, sparse_share: float = 0.35, seed: int = 7) -> None:
-        self.dense_c, self.sparse_c, self.sparse_share, self.seed = dense_c, sparse_c, sparse_share, seed
+    def __init__(self, c: float = 10.0, seed: int = 7) -> None:
+        self.c, self.seed = c, seed
         self.temperature = 1.0
 
     def fit(self, texts: Sequence[str], vectors: np.ndarray, topics: Sequence[str], calibrate: bool = True) -> "TopicModel":
@@ -44,20 +45,21 @@ class TopicModel:
         labels = np.asarray(topics)
         if calibrate:
             self.temperature = self._temperature(texts, vectors, labels)
-        self._vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, min_df=2, max_features=20_000, dtype=np.float32)
-        sparse = self._vectorizer.fit_transform(texts)
-        self._dense = LogisticRegression(C=self.dense_c, max_iter=300, random_state=self.seed).fit(vectors, labels)
-        self._sparse = LogisticRegression(C=self.sparse_c, max_iter=40, tol=1e-3, random_state=self.seed).fit(sparse, labels)
-        self.topics = tuple(self._dense.classes_)
+        self._letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2, max_features=30_000, dtype=np.float32)
+        self._words = TfidfVectorizer(token_pattern=r"(?u)\b\w[\w']*\b", ngram_range=(1, 2), sublinear_tf=True, min_df=2, dtype=np.float32)
+        sparse = hstack([self._letters.fit_transform(texts), self._words.fit_transform(texts)]).tocsr() * np.float32(0.7)
+        self._reduction = TruncatedSVD(300, n_iter=2, random_state=self.seed).fit(sparse)
+        features = np.hstack([vectors, self._reduction.transform(sparse)])
+        self._regression = LogisticRegression(C=self.c, max_iter=100, tol=1e-3, random_state=self.seed).fit(features, labels)
+        self.topics = tuple(self._regression.classes_)
         self._examples = vectors.astype(np.float32)
         self._example_topics = labels
         return self
 
     def logits(self, texts: Sequence[str], vectors: np.ndarray) -> np.ndarray:
-        """Uncalibrated mixture scores, a row a text, a column a topic."""
-        dense = self._dense.predict_log_proba(vectors)
-        sparse = self._sparse.predict_log_proba(self._vectorizer.transform(texts))
-        return (1 - self.sparse_share) * dense + self.sparse_share * sparse
+        """Uncalibrated scores, a row a text, a column a topic."""
+        sparse = hstack([self._letters.transform(texts), self._words.transform(texts)]).tocsr() * np.float32(0.7)
+        return self._regression.decision_function(np.hstack([vectors, self._reduction.transform(sparse)]))
 
     def rank(self, texts: Sequence[str], vectors: np.ndarray) -> list[Ranking]:
         """A Ranking for each text."""
@@ -74,7 +76,7 @@ class TopicModel:
     def _temperature(self, texts, vectors, labels) -> float:
         folds = StratifiedKFold(5, shuffle=True, random_state=self.seed)
         train, test = next(folds.split(vectors, labels))
-        part = TopicModel(self.dense_c, self.sparse_c, self.sparse_share, self.seed)
+        part = TopicModel(self.c, self.seed)
         part.fit([texts[i] for i in train], vectors[train], labels[train], calibrate=False)
         logits = part.logits([texts[i] for i in test], vectors[test])
         truth = np.searchsorted(part.topics, labels[test])

@@ -1,0 +1,108 @@
+"""One query as staff see it: the whole conversation, what the bot made of it, the promise, and what has happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from bot.clock import Clock
+from bot.console.access import may_see
+from bot.console.inbox import OWED_STATES
+from bot.knowledge.answers import Answers
+from bot.store.database import Database
+from bot.store.states import ANSWERABLE_STATES, TRANSITIONS
+from bot.store.tables import Message, Query, QueryEvent, Reply, Staff
+
+MOST_GUESSES = 3
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A topic that the bot thought of, and how sure it was (0 to 100)."""
+
+    title: str
+    percent: int
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message with what staff may know beside it: the bot's guesses, what failed, and for a reply if and when it was fetched."""
+
+    message: Message
+    is_question: bool
+    guesses: Sequence[Guess]
+    failed: str
+    reply: Reply | None
+
+
+@dataclass(frozen=True)
+class QueryView:
+    """Everything on a query's page. `read_to` is the newest message shown."""
+
+    query: Query
+    topic: str
+    said: Sequence[Said]
+    events: Sequence[QueryEvent]
+    others: Sequence[Query]
+    overdue: bool
+    due_today: bool
+    read_to: int
+
+    @property
+    def can_reply(self) -> bool:
+        """Whether the state allows a reply."""
+        return self.query.state in ANSWERABLE_STATES
+
+    @property
+    def can_start(self) -> bool:
+        """Whether somebody can say that they have begun."""
+        return "in_progress" in TRANSITIONS[self.query.state]
+
+
+class QueryPages:
+    """Reads queries for the console. Reading here never counts as the parent's fetching."""
+
+    def __init__(self, database: Database, answers: Answers, clock: Clock) -> None:
+        self._database, self._answers, self._clock = database, answers, clock
+
+    def read(self, member: Staff, query_id: str) -> QueryView | None:
+        """The page of a query; nothing if there is none or it is not this member's to see."""
+        with self._database.read() as session:
+            query = session.scalar(
+                select(Query).options(joinedload(Query.lead), joinedload(Query.conversation)).where(Query.id == query_id)
+            )
+            if query is None or not may_see(member, query.area):
+                return None
+            messages = list(session.scalars(select(Message).where(Message.conversation_id == query.conversation_id).order_by(Message.seq)))
+            replies = {r.message_id: r for r in session.scalars(select(Reply).where(Reply.message_id.in_([m.id for m in messages])))}
+            events = list(session.scalars(select(QueryEvent).where(QueryEvent.query_id == query_id).order_by(QueryEvent.id)))
+            others = list(
+                session.scalars(select(Query).where(Query.conversation_id == query.conversation_id, Query.id != query_id).order_by(Query.asked_at))
+            )
+        today, owed = self._clock.today(), query.state in OWED_STATES
+        return QueryView(
+            query=query,
+            topic=self._title(query.topic) if query.topic else "",
+            said=[self._said(m, query, replies) for m in messages],
+            events=events,
+            others=others,
+            overdue=owed and query.due_on < today,
+            due_today=owed and query.due_on == today,
+            read_to=messages[-1].seq if messages else 0,
+        )
+
+    def _said(self, message: Message, query: Query, replies: Mapping[str, Reply]) -> Said:
+        understood: Mapping[str, Any] = message.understanding or {}
+        ranking = understood.get("intent_ranking") or ([understood["intent"]] if understood.get("intent") else [])
+        guesses = [
+            Guess(self._title(str(guess["name"])), round(100 * float(guess.get("confidence") or 0)))
+            for guess in ranking[:MOST_GUESSES]
+            if isinstance(guess, dict) and guess.get("name")
+        ]
+        return Said(message, message.seq == query.asked_seq, guesses, str(understood.get("engine") or ""), replies.get(message.id))
+
+    def _title(self, topic: str) -> str:
+        return self._answers.title(topic) if topic in self._answers else topic.replace("_", " ").capitalize()

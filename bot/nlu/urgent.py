@@ -1,0 +1,86 @@
+"""Danger words, looked for in every message before any classifier (rule B0 of the responsibility rules).
+
+`data/policy/urgent.yml` holds the reviewed patterns; this finds them with spaCy's matchers. Used by the engine, and by the app for
+messages that do not go to the engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterable, Mapping
+
+import spacy
+import yaml
+from spacy.matcher import Matcher, PhraseMatcher
+from spacy.util import filter_spans
+
+_NOT_URGENT = "not_urgent"
+
+
+@dataclass(frozen=True)
+class Danger:
+    """An urgent topic that was found, and the words that showed it."""
+
+    topic: str
+    words: str
+
+
+class UrgentPatterns:
+    """Finds urgent topics in a message.
+
+    Parameters
+    ----------
+    policy: the content of `data/policy/urgent.yml`.
+    """
+
+    def __init__(self, policy: Mapping[str, Any]) -> None:
+        self._language = spacy.blank("en")
+        self._matcher = Matcher(self._language.vocab)
+        self._phrases = PhraseMatcher(self._language.vocab, attr="LOWER")
+        for topic, entry in policy["topics"].items():
+            self._add(topic, entry)
+        self._add(_NOT_URGENT, policy[_NOT_URGENT])
+
+    @classmethod
+    def load(cls, path: Path | str) -> "UrgentPatterns":
+        """Read the policy file."""
+        return cls(yaml.load(Path(path).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+
+    def _add(self, label: str, entry: Mapping[str, Any]) -> None:
+        phrases = [*entry.get("phrases", ()), *(p for listed in entry.get("languages", {}).values() for p in listed)]
+        self._phrases.add(label, [self._language.make_doc(str(phrase).lower()) for phrase in phrases])
+        patterns = [_tokens(pattern) for pattern in entry.get("patterns", ())]
+        if patterns:
+            self._matcher.add(label, patterns)
+
+    def find(self, text: str) -> list[Danger]:
+        """The dangers in a message, each topic once; a hit that overlaps an innocent phrase does not count."""
+        document = self._language.make_doc(text[:4000])
+        spans = [*self._matcher(document, as_spans=True), *self._phrases(document, as_spans=True)]
+        innocent = filter_spans([span for span in spans if span.label_ == _NOT_URGENT])
+        found: dict[str, Danger] = {}
+        for span in spans:
+            if span.label_ != _NOT_URGENT and not _overlaps(span, innocent):
+                known = found.get(span.label_)
+                if known is None or len(span.text) > len(known.words):
+                    found[span.label_] = Danger(span.label_, span.text)
+        return list(found.values())
+
+
+def _overlaps(span, others: Iterable) -> bool:
+    return any(span.start < other.end and other.start < span.end for other in others)
+
+
+def _tokens(pattern: list[str]) -> list[dict[str, Any]]:
+    """`["a|b", "?c", "*0-2"]` as spaCy's token patterns: any of a or b, perhaps c, up to two words of any kind."""
+    tokens: list[dict[str, Any]] = []
+    for part in pattern:
+        if part.startswith("*"):
+            least, most = (int(n) for n in part[1:].split("-"))
+            tokens += [{}] * least + [{"OP": "?"}] * (most - least)
+        elif part.startswith("?"):
+            tokens.append({"LOWER": {"IN": part[1:].split("|")}, "OP": "?"})
+        else:
+            tokens.append({"LOWER": {"IN": part.split("|")}})
+    return tokens

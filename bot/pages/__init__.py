@@ -1,0 +1,1 @@
+"""What the pages of parents and of staff share: rendering, forms, prose."""

@@ -1,0 +1,165 @@
+"""Fixtures: databases, an app in memory, an engine double over real HTTP, and the whole system as processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from bot.app import Signpost
+from bot.clock import Clock, new_id
+from bot.running import Running, free_port, running
+from bot.settings import Settings
+from bot.store.database import Database
+from bot.store.tables import Staff
+from tests.doubles.engine import EngineDouble
+
+
+class SetClock:
+    """A time that stands still until a test moves it."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def clock(self) -> Clock:
+        return Clock(lambda: self.now)
+
+
+@pytest.fixture
+def time() -> SetClock:
+    return SetClock(datetime(2026, 11, 23, 10, 0, tzinfo=timezone.utc))
+
+
+def _postgresql_bin() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent if found else None
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory):
+    """Address of a PostgreSQL server of our own on a socket in a temporary folder."""
+    binaries = _postgresql_bin()
+    if binaries is None:
+        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
+    folder = tmp_path_factory.mktemp("postgresql")
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+        for parent in [folder.parent, folder.parent.parent]:
+            os.chmod(parent, 0o755)
+        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    port = free_port()
+    data = folder / "data"
+    subprocess.run([*as_user, binaries / "initdb", "-D", data, "-U", "signpost", "-A", "trust", "-E", "UTF8"], check=True, stdout=subprocess.DEVNULL)
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+    server = subprocess.Popen([*as_user, binaries / "postgres", "-D", data, *options.split()], stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if subprocess.run([binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"]).returncode == 0:
+                break
+            server.poll()
+            _pause()
+        yield f"postgresql+psycopg://signpost@127.0.0.1:{port}/postgres"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _pause() -> None:
+    import time as clock
+
+    clock.sleep(0.1)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def any_database(request, tmp_path) -> Database:
+    """The same test on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        database = Database(f"sqlite:///{tmp_path / 'signpost.db'}")
+    else:
+        database = Database(request.getfixturevalue("postgresql"))
+        _empty(database)
+    database.upgrade()
+    yield database
+    database.close()
+
+
+def _empty(database: Database) -> None:
+    from sqlalchemy import text
+
+    with database.write() as session:
+        session.execute(text("DROP SCHEMA public CASCADE"))
+        session.execute(text("CREATE SCHEMA public"))
+
+
+def add_staff(database: Database, name: str, role: str = "lead", **fields) -> Staff:
+    """A member of staff who cannot sign in, for tests that only need an owner."""
+    member = Staff(
+        **{
+            **dict(id=new_id(), email=f"{name.lower().replace(' ', '.')}@example.org", name=name, title="Therapist", role=role),
+            **dict(areas=[], topics=[], on_call=False, active=True, password_hash="-", created_at=datetime.now(timezone.utc)),
+            **fields,
+        }
+    )
+    with database.write() as session:
+        session.add(member)
+    return member
+
+
+@pytest.fixture
+def engine_double():
+    """An engine over real HTTP that answers, hangs or talks nonsense as a test wants."""
+    with EngineDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def settings(tmp_path, engine_double) -> Settings:
+    return Settings(
+        data_dir=str(tmp_path), engine_url=engine_double.url, engine_token="token", engine_timeout=1.0, reply_wait=5.0, rate_limits="off"
+    )
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "signpost.db"
+    database = Database(f"sqlite:///{path}")
+    database.upgrade()
+    database.close()
+    return path
+
+
+@pytest.fixture
+def signpost(settings, time, empty_database) -> Signpost:
+    """The app's parts on an empty SQLite database with three members of staff."""
+    shutil.copyfile(empty_database, Path(settings.data_dir) / "signpost.db")
+    built = Signpost.build(settings, time.clock())
+    add_staff(built.database, "Ada Quill", areas=["somerset"])
+    add_staff(built.database, "Ben Marsh", areas=["hampshire"], on_call=True)
+    add_staff(built.database, "Mo Carter", role="manager", title="Service manager")
+    yield built
+    built.database.close()
+
+
+@pytest.fixture(scope="session")
+def model() -> Path:
+    """The trained model, as `make test` left it."""
+    from bot.setup import model as trained
+
+    if not trained.is_current():
+        pytest.fail("the model is not current: run `make test`, which trains it")
+    return trained.MODEL
+
+
+
+
+@pytest.fixture(scope="session")
+def system(model) -> Running:
+    """The whole system as processes: supervisor, real engine, app."""
+    with running(engine_timeout="6") as started:
+        yield started

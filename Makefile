@@ -5,7 +5,7 @@ ENGINE := .venv/engine/bin/python
 export RASA_TELEMETRY_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-app test-engine train evaluate settings clean
+.PHONY: help run test test-fast test-app test-engine train evaluate benchmark settings clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F': *' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,10 @@ train: ## Train the model now, whether or not the data changed
 evaluate: ## Run benchmarks/data/dev.csv through the whole system and print what was right
 	@$(PYTHON) -m bot.setup run
 	@./signpost evaluate benchmarks/data/dev.csv
+
+benchmark: ## Measure Signpost against stock Rasa (half an hour); writes benchmarks/engine.md
+	@$(PYTHON) -m bot.setup run
+	@$(APP) -m benchmarks.engine
 
 settings: ## List everything that can be set
 	@$(PYTHON) -m bot.setup test-fast

@@ -18,8 +18,9 @@ LAYERS = {
     "privacy": {"privacy", "store"},
     "casework": {"casework", "conversations", "knowledge", "privacy", "store"},
     "conversations": {"conversations", "casework", "knowledge", "privacy", "store", "nlu"},
-    "channels": {"channels", "conversations", "casework", "knowledge", "privacy", "store"},
-    "console": {"console", "channels", "conversations", "casework", "knowledge", "privacy", "store"},
+    "pages": {"pages"},
+    "channels": {"channels", "pages", "conversations", "casework", "knowledge", "privacy", "store"},
+    "console": {"console", "channels", "pages", "conversations", "casework", "knowledge", "privacy", "store"},
     "actions": {"actions", "conversations", "casework", "knowledge", "privacy"},
 }
 _ANYWHERE = {"clock", "settings"}

@@ -16,7 +16,7 @@ from bot.channels.problems import Problem
 from bot.channels.web import WebChat, address
 from bot.clock import new_id
 from bot.knowledge.areas import Area
-from bot.pages.forms import read_form, refuse_cross_site
+from bot.pages.forms import FormRefused, read_form, refuse_cross_site
 from bot.pages.rendering import page, render
 from bot.settings import Settings
 from bot.store.tables import Conversation
@@ -59,6 +59,8 @@ def _told(handler: Handler) -> Handler:
     async def told(request: Request) -> Response:
         try:
             return await handler(request)
+        except FormRefused as refused:
+            return page("problem.html", refused.status, message=refused.message, back="/chat")
         except Problem as problem:
             answer = page("problem.html", problem.status, message=problem.message, back="/chat")
             answer.headers.update(problem.headers)

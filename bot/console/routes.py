@@ -21,7 +21,7 @@ from bot.console.access import may_reply
 from bot.console.inbox import Inbox, InboxChoice
 from bot.console.query_page import QueryPages, QueryView
 from bot.console.sign_in import SESSION, SignInRefused
-from bot.pages.forms import read_form, refuse_cross_site
+from bot.pages.forms import FormRefused, read_form, refuse_cross_site
 from bot.pages.rendering import page
 from bot.store.states import NotAllowed
 from bot.store.tables import Query, Reply, Staff, StaffSession
@@ -71,7 +71,7 @@ class Console:
         async def told(request: Request) -> Response:
             try:
                 return await handler(request)
-            except Problem as problem:
+            except (Problem, FormRefused) as problem:
                 return page("console/problem.html", problem.status, message=problem.message)
 
         return told

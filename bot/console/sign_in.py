@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, Sequence
 
 from argon2 import PasswordHasher
@@ -59,7 +60,10 @@ class SignIn:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._hasher = PasswordHasher()
-        self._nobody = self._hasher.hash(new_secret())
+
+    @cached_property
+    def _nobodys_hash(self) -> str:
+        return self._hasher.hash(new_secret())
 
     def sign_in(self, email: str, password: str) -> str:
         """Check a password; the token for the cookie. Raises SignInRefused.
@@ -71,7 +75,8 @@ class SignIn:
         self._count_attempt(email)
         with self._database.read() as session:
             member = session.scalar(select(Staff).where(Staff.email == email))
-        right = self._verify(member.password_hash if member else self._nobody, password)
+        nobodys = self._nobodys_hash
+        right = self._verify(member.password_hash if member else nobodys, password)
         if member is None or not right or not member.active:
             raise SignInRefused(WRONG)
         return self._open_session(member.id, email, password)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 from bot.engine import without_tensorflow
@@ -41,7 +43,12 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ["RASA_TELEMETRY_ENABLED"] = "false"
     os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")
     sys.path.insert(0, os.getcwd())
+    warnings.filterwarnings("ignore")
     without_tensorflow.install()
+
+    from rasa.utils.log_utils import configure_structlog
+
+    configure_structlog(logging.WARNING)
     print(train(given.out, given.config))
 
 

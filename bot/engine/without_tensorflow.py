@@ -7,6 +7,7 @@ nothing. `install()` puts an empty stand-in under its name, good enough to defin
 
 from __future__ import annotations
 
+import importlib
 import importlib.abc
 import importlib.machinery
 import sys
@@ -62,5 +63,16 @@ def install() -> None:
     """Keep TensorFlow out of this process. Must run before anything of Rasa is imported."""
     if "tensorflow" in sys.modules:
         raise RuntimeError("TensorFlow is already loaded")
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
+    _let_spacy_see_that_it_is_absent()
+    sys.meta_path.insert(0, _Finder())
+
+
+def _let_spacy_see_that_it_is_absent() -> None:
+    """spaCy asks TensorFlow for devices if it can be imported, which the stand-in can; so it looks before that."""
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module("thinc.compat")
+    finally:
+        del sys.modules["tensorflow"]

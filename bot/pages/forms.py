@@ -6,17 +6,25 @@ from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 
-from bot.channels.problems import TOO_LARGE, Problem
-
 LONGEST_FORM = 256 * 1024
 MOST_FIELDS = 40
 
-ELSEWHERE = Problem(403, "cross_site", "This form was sent from another website, so it was not used. Open the page here and send it again.")
-UNREADABLE = Problem(400, "bad_form", "The form could not be read. Go back and send it again.")
+
+class FormRefused(Exception):
+    """A form was not used; the message says why in plain words, `status` is for HTTP."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+ELSEWHERE = FormRefused(403, "This form was sent from another website, so it was not used. Open the page here and send it again.")
+UNREADABLE = FormRefused(400, "The form could not be read. Go back and send it again.")
+TOO_LARGE = FormRefused(413, "That is too much at once. Go back and send it in smaller parts.")
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form with their last values and plain line ends. Raises Problem for too much, or for what is no form."""
+    """The fields of a form with their last values and plain line ends. Raises FormRefused for too much, or for what is no form."""
     raw = b""
     async for chunk in request.stream():
         raw += chunk
@@ -30,7 +38,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def refuse_cross_site(request: Request, site: str) -> None:
-    """Raise Problem unless the form was sent by a page of ours; `site` is the address that people see.
+    """Raise FormRefused unless the form was sent by a page of ours; `site` is the address that people see.
 
     Browsers send `Origin` with every post of a form; where an old one does not, SameSite cookies and form tokens still hold.
     """

@@ -1,0 +1,177 @@
+"""Signpost against stock Rasa on the same data in one run: `python -m benchmarks.engine` in the app's environment (about half an hour,
+nearly all of it stock's training). Writes benchmarks/engine.md."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator
+
+import yaml
+
+from benchmarks import load
+from benchmarks.stock import make_project
+from bot.running import free_port, running
+from bot.settings import ROOT
+from bot.setup.environments import ENGINE
+
+CLIENTS = {1: 60, 16: 320}
+
+
+@dataclass
+class Figures:
+    """What was measured of one system."""
+
+    train_seconds: float = 0.0
+    start_seconds: float = 0.0
+    memory_mb: float = 0.0
+    loads: dict[int, load.Load] | None = None
+
+
+def messages() -> list[str]:
+    """One example from each intent: both systems are asked the same."""
+    found = []
+    for file in sorted((ROOT / "data" / "nlu").glob("*.yml")):
+        for entry in yaml.safe_load(file.read_text())["nlu"]:
+            if not entry["intent"].startswith("urgent"):
+                found.append(entry["examples"].splitlines()[7].removeprefix("- "))
+    return found
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process and those under it."""
+    total = 0.0
+    for line in subprocess.run(["ps", "-eo", "pid,ppid,rss"], capture_output=True, text=True).stdout.splitlines()[1:]:
+        own, parent, rss = (int(n) for n in line.split())
+        if pid in (own, parent):
+            total += rss / 1024
+    return total
+
+
+def timed(command: list[str], cwd: Path, environment: dict[str, str]) -> float:
+    """Seconds that a command takes."""
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
+    return time.perf_counter() - began
+
+
+def quiet_environment() -> dict[str, str]:
+    """Telemetry off, bytecode read."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("SIGNPOST_")}
+    return {**kept, "RASA_TELEMETRY_ENABLED": "false", "SIGNPOST_ACTIONS_URL": "", "SIGNPOST_ENGINE_TOKEN": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def measure_signpost(asked: list[str]) -> Figures:
+    """Train, start and load the whole system."""
+    figures = Figures(loads={})
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(ENGINE.executable), "-m", "bot.engine.train", f"{folder}/model.tar.gz"]
+        figures.train_seconds = timed(command, ROOT, quiet_environment())
+    began = time.perf_counter()
+    with running() as system:
+        port = int(system.url.rpartition(":")[2])
+        _first_answer(port, load.signpost_begin, load.signpost_turn, asked[0])
+        figures.start_seconds = time.perf_counter() - began
+        for clients, turns in CLIENTS.items():
+            load.run(port, clients, clients * 2, asked, load.signpost_begin, load.signpost_turn)
+            figures.loads[clients] = load.run(port, clients, turns, asked, load.signpost_begin, load.signpost_turn)
+        figures.memory_mb = resident_mb(system.children()["engine"])
+    return figures
+
+
+def measure_stock(asked: list[str]) -> Figures:
+    """Train, start and load stock Rasa through its REST channel."""
+    figures = Figures(loads={})
+    rasa = str(ENGINE.folder / "bin" / "rasa")
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        make_project(project, ENGINE.folder)
+        figures.train_seconds = timed([rasa, "train", "--fixed-model-name", "stock"], project, quiet_environment())
+        port = free_port()
+        began = time.perf_counter()
+        with _serving([rasa, "run", "-p", str(port), "-i", "127.0.0.1", "--credentials", "credentials.yml"], project) as process:
+            _first_answer(port, load.stock_begin, load.stock_turn, asked[0])
+            figures.start_seconds = time.perf_counter() - began
+            for clients, turns in CLIENTS.items():
+                load.run(port, clients, clients * 2, asked, load.stock_begin, load.stock_turn)
+                figures.loads[clients] = load.run(port, clients, turns, asked, load.stock_begin, load.stock_turn)
+            figures.memory_mb = resident_mb(process.pid)
+    return figures
+
+
+@contextmanager
+def _serving(command: list[str], cwd: Path) -> Iterator[subprocess.Popen]:
+    process = subprocess.Popen(command, cwd=cwd, env=quiet_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _first_answer(port: int, begin, turn, text: str) -> None:
+    until = time.monotonic() + 300
+    while time.monotonic() < until:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            if turn(connection, begin(connection), text):
+                return
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+            pass
+        time.sleep(0.1)
+    raise SystemExit("no answer within five minutes")
+
+
+def table(ours: Figures, stock: Figures) -> str:
+    """The figures as Markdown, each with its ratio."""
+    rows = [
+        ("time to train, s", stock.train_seconds, ours.train_seconds, "times faster", stock.train_seconds / ours.train_seconds),
+        ("start to first answer, s", stock.start_seconds, ours.start_seconds, "times sooner", stock.start_seconds / ours.start_seconds),
+        ("engine's memory after the load, MB", stock.memory_mb, ours.memory_mb, "of stock's", ours.memory_mb / stock.memory_mb),
+    ]
+    for clients in CLIENTS:
+        a, b = stock.loads[clients], ours.loads[clients]
+        rows += [
+            (f"p50 of a turn at {clients} clients, ms", a.percentile(0.5), b.percentile(0.5), "of stock's", b.percentile(0.5) / a.percentile(0.5)),
+            (f"p95 of a turn at {clients} clients, ms", a.percentile(0.95), b.percentile(0.95), "of stock's", b.percentile(0.95) / a.percentile(0.95)),
+            (f"turns a second at {clients} clients", a.rate, b.rate, "times stock's", b.rate / a.rate),
+        ]
+    lines = ["| | stock Rasa | Signpost | ratio |", "|---|---|---|---|"]
+    return "\n".join(lines + [f"| {name} | {a:.1f} | {b:.1f} | **{ratio:.2f}** {word} |" for name, a, b, word, ratio in rows])
+
+
+def main() -> None:
+    """Measure both and write the page."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "engine.md")
+    given = options.parse_args()
+    asked = messages()
+    ours = measure_signpost(asked)
+    stock = measure_stock(asked)
+    failures = sum(x.failures for x in ours.loads.values())
+    page = (
+        "# Signpost against stock Rasa\n\n"
+        "`make benchmark` (`python -m benchmarks.engine` in the app's environment) makes this page: both systems one after the other in one\n"
+        "run, on the same examples. Stock is what `rasa init` configures (DIET, ResponseSelector, TED and UnexpecTED, 100 epochs each) behind its\n"
+        "REST channel with stored responses. Signpost is the whole system: chat API, message and answer on disk (SQLite, synchronous=FULL),\n"
+        "engine, custom actions, sources. The client runs on the same two cores. Single figures vary with the machine; the ratios are the claim.\n\n"
+        f"{table(ours, stock)}\n\n"
+        f"{len(asked)} different messages; turns of Signpost that the engine did not answer: {failures}. Python {sys.version.split()[0]}, {os.cpu_count()} cores.\n"
+    )
+    given.out.write_text(page)
+    print(page)
+
+
+if __name__ == "__main__":
+    main()

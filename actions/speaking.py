@@ -95,4 +95,4 @@ class SignpostAction(Action):
 
 def query_words(card: QueryCard) -> dict[str, Any]:
     """The words of `data/answers/system.yml` that a query fills in."""
-    return {"reference": card.reference, "lead": card.lead, "lead_title": card.lead_title, "due_on": f"{card.due_on:%A %-d %B}"}
+    return {"reference": card.reference, "lead": card.lead, "lead_title": card.lead_title, "due_on": f"{card.due_on:%A %-d %B %Y}"}

@@ -42,6 +42,7 @@ from bot.console.sign_in import SignIn
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area, load_areas
 from bot.knowledge.topics import Topic, load_topics
+from bot.pages.rendering import page
 from bot.settings import ROOT, Settings
 from bot.store.database import Database
 
@@ -190,15 +191,23 @@ def _actions(signpost: Signpost):
     return run
 
 
-async def _problem(request: Request, problem: Problem) -> Response:
+def _told(request: Request, problem: Problem) -> Response:
+    """A problem as a page for people, as JSON for programs."""
+    if "text/html" in request.headers.get("accept", ""):
+        return page("problem.html", problem.status, message=problem.message, back="/")
     return problem.response()
+
+
+async def _problem(request: Request, problem: Problem) -> Response:
+    return _told(request, problem)
 
 
 async def _http_problem(request: Request, problem: HTTPException) -> Response:
     told = {404: "There is nothing at this address.", 405: "This address does not take that kind of request."}
-    return Problem(problem.status_code, f"http_{problem.status_code}", told.get(problem.status_code, problem.detail), dict(problem.headers or {})).response()
+    message = told.get(problem.status_code, problem.detail)
+    return _told(request, Problem(problem.status_code, f"http_{problem.status_code}", message, dict(problem.headers or {})))
 
 
 async def _fault(request: Request, fault: Exception) -> Response:
     logger.exception("a request failed: %s %s", request.method, request.url.path)
-    return Problem(500, "fault", "Something went wrong on our side. What you wrote before is safe. Please try again.").response()
+    return _told(request, Problem(500, "fault", "Something went wrong on our side. What you wrote before is safe. Please try again."))

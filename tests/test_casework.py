@@ -67,6 +67,7 @@ def test_every_state_can_be_reached_and_every_move_leads_to_a_state():
 
 
 TODAY = date(2026, 11, 23)
+VERSION = 2  # of a query that was logged and routed
 
 
 class Directory:
@@ -171,7 +172,7 @@ def test_a_reply_reaches_the_parent_once_and_is_delivered_when_fetched(desk, log
     card = desk.open(conversation, seq, reason="unresolved")
     member = add_staff(any_database, "Cy Vale")
     for _ in range(2):
-        replies.send(ReplyForm(card.id, "The answer.", "one-key", seq), member)
+        replies.send(ReplyForm(card.id, "The answer.", "one-key", seq, VERSION), member)
     assert [r.delivered_at for r in replies.delivered(card.id)] == [None]
     staff_messages = [m for m in log.after(conversation, 0) if m["author"] == "staff"]
     assert [m["text"] for m in staff_messages] == ["The answer."]
@@ -184,23 +185,53 @@ def test_a_reply_written_before_the_parents_newest_message_is_refused_and_kept(d
     member = add_staff(any_database, "Cy Vale")
     log.accept(conversation, "client-id-2", "one more thing")
     with pytest.raises(ReplyRefused, match="written since"):
-        replies.send(ReplyForm(card.id, "My long answer.", "one-key", seq), member)
+        replies.send(ReplyForm(card.id, "My long answer.", "one-key", seq, VERSION), member)
     assert replies.draft(card.id, member.id) == "My long answer."
-    replies.send(ReplyForm(card.id, "My long answer.", "one-key", seq + 1), member)
+    replies.send(ReplyForm(card.id, "My long answer.", "one-key", seq + 1, VERSION), member)
     assert replies.draft(card.id, member.id) == "" and desk.latest(conversation).state == "replied"
+
+
+def test_a_colleague_who_has_not_seen_the_first_reply_cannot_send_a_second(desk, log, replies, any_database):
+    conversation, seq = asked(log)
+    card = desk.open(conversation, seq, reason="unresolved")
+    one, two = add_staff(any_database, "Cy Vale"), add_staff(any_database, "Di Stone")
+    replies.send(ReplyForm(card.id, "From Cy.", "key-cy", seq, VERSION), one)
+    with pytest.raises(ReplyRefused, match="has changed"):
+        replies.send(ReplyForm(card.id, "From Di.", "key-di", seq, VERSION), two)
+    assert replies.draft(card.id, two.id) == "From Di."
+    assert [m["text"] for m in log.after(conversation, 0) if m["author"] == "staff"] == ["From Cy."]
+
+
+def test_two_replies_in_the_same_moment_make_one(desk, log, replies, any_database):
+    conversation, seq = asked(log)
+    card = desk.open(conversation, seq, reason="unresolved")
+    members = [add_staff(any_database, f"Staff {n}") for n in range(4)]
+    refused = []
+
+    def send(member):
+        try:
+            replies.send(ReplyForm(card.id, f"From {member.name}", f"key-{member.name}", seq, VERSION), member)
+        except ReplyRefused:
+            refused.append(member)
+
+    threads = [threading.Thread(target=send, args=(m,)) for m in members]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert len(refused) == 3
+    assert len([m for m in log.after(conversation, 0) if m["author"] == "staff"]) == 1
 
 
 def test_an_empty_reply_is_refused(desk, log, replies, any_database):
     conversation, seq = asked(log)
     card = desk.open(conversation, seq, reason="unresolved")
     with pytest.raises(ReplyRefused):
-        replies.send(ReplyForm(card.id, "  ", "k", seq), add_staff(any_database, "Cy Vale"))
+        replies.send(ReplyForm(card.id, "  ", "k", seq, VERSION), add_staff(any_database, "Cy Vale"))
 
 
 def test_a_reply_that_missed_the_question_opens_it_again_with_a_new_promise(desk, log, replies, any_database, time):
     conversation, seq = asked(log)
     card = desk.open(conversation, seq, reason="unresolved")
-    replies.send(ReplyForm(card.id, "Something else.", "k", seq), add_staff(any_database, "Cy Vale"))
+    replies.send(ReplyForm(card.id, "Something else.", "k", seq, VERSION), add_staff(any_database, "Cy Vale"))
     time.now = datetime(2026, 12, 1, 9, tzinfo=timezone.utc)
     again = desk.reopen(conversation, seq + 2)
     assert (again.state, again.due_on) == ("reopened", date(2026, 12, 8))

@@ -207,7 +207,7 @@ def test_a_reply_of_staff_comes_by_fetching_with_the_name_of_who_wrote_it(chat, 
     conversation = signpost.log.by_token(chat.started["token"])
     card = signpost.desk.open(conversation.id, 2, reason="unresolved")
     member = add_staff(signpost.database, "Cy Vale", title="Occupational therapist")
-    signpost.replies.send(ReplyForm(card.id, "Here is your answer.", "key-1", 99), member)
+    signpost.replies.send(ReplyForm(card.id, "Here is your answer.", "key-1", 99, 2), member)
     [message] = chat.after(1).json()["messages"]
     assert (message["author"], message["name"]) == ("staff", "Cy Vale, Occupational therapist")
     assert message["query"]["state"] == "replied" and message["query"]["reference"] == card.reference

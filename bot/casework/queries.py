@@ -16,7 +16,7 @@ from bot.casework.routing import Need, choose_lead
 from bot.clock import Clock, new_id
 from bot.knowledge.areas import Area
 from bot.store.database import Database
-from bot.store.states import OPEN_STATES, TRANSITIONS, check_move
+from bot.store.states import OPEN_STATES, TRANSITIONS, NotAllowed, check_move
 from bot.store.tables import Conversation, Query, QueryEvent, Staff
 
 
@@ -123,6 +123,14 @@ class QueryDesk:
     def note(self, session: Session, query: Query, kind: str, actor: str, detail: dict[str, Any] | None = None) -> None:
         """Record something that does not change the state."""
         self._record(session, query, kind, actor, detail)
+
+    def start(self, query_id: str, version: int, member: Staff) -> None:
+        """Work on a query has begun. Raises NotAllowed if it has changed since its page (at `version`) was opened."""
+        with self._database.write() as session:
+            query = session.get_one(Query, query_id)
+            if query.version != version:
+                raise NotAllowed("the query has changed")
+            self.move(session, query, "in_progress", member.name)
 
     def latest(self, conversation_id: str, reference: str | None = None) -> QueryCard | None:
         """The conversation's query with that reference, else its newest open one, else its newest."""

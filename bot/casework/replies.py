@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
 
 from bot.casework.queries import QueryDesk
 from bot.clock import Clock, new_id
@@ -23,12 +25,13 @@ class ReplyRefused(Exception):
 
 @dataclass(frozen=True)
 class ReplyForm:
-    """What came from the reply box. `read_to` is the newest message number that its writer had seen."""
+    """What came from the reply box. `read_to` is the newest message number that its writer had seen, `version` the query's then."""
 
     query_id: str
     text: str
     idempotency_key: str
     read_to: int
+    version: int
 
 
 class Replies:
@@ -48,25 +51,36 @@ class Replies:
         if len(text) > LONGEST:
             self.keep_draft(form.query_id, member.id, text)
             raise ReplyRefused(f"The reply is too long. Use up to {LONGEST} characters. Your text is kept.")
+        try:
+            refused = self._try(form, text, member)
+        except (IntegrityError, StaleDataError):
+            # Somebody else, or the same box sent twice, was there in the same moment: look again at what is there now.
+            refused = self._try(form, text, member)
+        if refused:
+            self.keep_draft(form.query_id, member.id, text)
+            raise ReplyRefused(refused)
+        with self._database.read() as session:
+            return session.get_one(Query, form.query_id).conversation_id
+
+    def _try(self, form: ReplyForm, text: str, member: Staff) -> str:
+        """Send if nothing stands against it; what does, in words, or nothing."""
         with self._database.write() as session:
             query = session.get_one(Query, form.query_id)
             if session.scalar(select(Reply).where(Reply.idempotency_key == form.idempotency_key)):
-                return query.conversation_id
+                return ""
             newest = session.scalar(
                 select(Message.seq)
                 .where(Message.conversation_id == query.conversation_id, Message.author == "parent", Message.seq > form.read_to)
                 .limit(1)
             )
-            refused = None
             if newest is not None:
-                refused = "The parent has written since you opened this page. Read the new message, then send. Your text is kept."
-            elif query.state not in ANSWERABLE_STATES:
-                refused = f"This query is {query.state.replace('_', ' ')}: it cannot be replied to. Your text is kept."
-            if refused is None:
-                self._write(session, query, member, text, form.idempotency_key)
-                return query.conversation_id
-        self.keep_draft(form.query_id, member.id, text)
-        raise ReplyRefused(refused)
+                return "The parent has written since you opened this page. Read the new message, then send. Your text is kept."
+            if query.version != form.version:
+                return "The query has changed since you opened this page. Read what is new below, then send. Your text is kept."
+            if query.state not in ANSWERABLE_STATES:
+                return f"This query is {query.state.replace('_', ' ')}: it cannot be replied to. Your text is kept."
+            self._write(session, query, member, text, form.idempotency_key)
+        return ""
 
     def _write(self, session, query: Query, member: Staff, text: str, key: str) -> None:
         conversation = session.get_one(Conversation, query.conversation_id)

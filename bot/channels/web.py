@@ -48,7 +48,7 @@ class WebChat:
             raise Problem(422, "unknown_area", f"We do not know the area {str(area)[:40]!r}. We know: {', '.join(sorted(self.areas))}.")
         if role is not None and role not in ROLES:
             raise Problem(422, "unknown_role", "The role must be parent or school.")
-        await to_thread.run_sync(self.limits.spend, "session", who, 30, 600)
+        await to_thread.run_sync(self.limits.spend, "session", who, 120, 600)
         area = area or self.default_area
         welcome = f"{self.answers.say('welcome')}\n\n{self.answers.say('privacy_notice')}\n\n{self.areas[area].not_for_emergencies}"
         return await to_thread.run_sync(self.log.start, "web", area, role or "parent", [Outbound(welcome, outcome="talk")])

@@ -6,7 +6,6 @@ import hmac
 from typing import TYPE_CHECKING, Any, Awaitable, Callable
 
 from anyio import to_thread
-from sqlalchemy import select
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,7 +23,7 @@ from bot.console.sign_in import SESSION, SignInRefused
 from bot.pages.forms import FormRefused, read_form, refuse_cross_site
 from bot.pages.rendering import page
 from bot.store.states import NotAllowed
-from bot.store.tables import Query, Reply, Staff, StaffSession
+from bot.store.tables import Staff, StaffSession
 
 if TYPE_CHECKING:
     from bot.app import Signpost
@@ -36,7 +35,6 @@ PATH = "/console"
 NO_QUERY = Problem(404, "no_query", "There is no such query in your areas.")
 NOT_YOURS = Problem(403, "role", "Your account can read queries, but cannot change them.")
 BAD_TOKEN = Problem(403, "csrf", "This form is out of date. Open the page again and repeat what you did.")
-CHANGED = "The query has changed since you opened this page. Read what is new below, then send. Your text is kept."
 
 Handler = Callable[[Request], Awaitable[Response]]
 MemberHandler = Callable[[Request, StaffSession], Awaitable[Response]]
@@ -193,19 +191,12 @@ class Console:
         """Say that work on a query has begun."""
         view = await self._own(request, session)
         try:
-            await to_thread.run_sync(self._start, view.query.id, form.get("version", ""), session.staff)
+            await to_thread.run_sync(self._signpost.desk.start, view.query.id, _version(form), session.staff)
         except (NotAllowed, StaleDataError):
             view = await self._view(request, session)
             draft = await to_thread.run_sync(self._signpost.replies.draft, view.query.id, session.staff.id)
             return self._query_page(session, view, draft, 409, "The query has changed since you opened this page. Nothing was changed now.")
         return RedirectResponse(f"/console/queries/{view.query.id}?done=started", 303)
-
-    def _start(self, query_id: str, version: str, member: Staff) -> None:
-        with self._signpost.database.write() as session:
-            query = session.get_one(Query, query_id)
-            if str(query.version) != version:
-                raise NotAllowed("the query has changed")
-            self._signpost.desk.move(session, query, "in_progress", member.name)
 
     async def reply(self, request: Request, session: StaffSession, form: dict[str, str]) -> Response:
         """Send a reply, or keep it as a draft (`do=keep`). One that is refused is shown again with the reason."""
@@ -226,16 +217,7 @@ class Console:
         key, read_to = form.get("idempotency_key", ""), form.get("read_to", "")
         if not 16 <= len(key) <= 64 or not (read_to.isascii() and read_to.isdigit() and len(read_to) < 10):
             raise BAD_TOKEN
-        with self._signpost.database.read() as session:
-            sent = session.scalar(select(Reply.id).where(Reply.idempotency_key == key))
-            version = session.get_one(Query, query_id).version
-        try:
-            if sent is None and text.strip() and str(version) != form.get("version"):
-                raise StaleDataError("the query has changed")
-            replies.send(ReplyForm(query_id, text, key, int(read_to)), member)
-        except StaleDataError:
-            replies.keep_draft(query_id, member.id, text)
-            raise ReplyRefused(CHANGED) from None
+        replies.send(ReplyForm(query_id, text, key, int(read_to), _version(form)), member)
 
     async def _own(self, request: Request, session: StaffSession) -> QueryView:
         if not may_reply(session.staff):
@@ -244,6 +226,11 @@ class Console:
 
     def _page(self, template: str, session: StaffSession, status: int = 200, **values: Any) -> Response:
         return page(template, status, member=session.staff, csrf=session.csrf, **values)
+
+
+def _version(form: dict[str, str]) -> int:
+    version = form.get("version", "")
+    return int(version) if version.isascii() and version.isdigit() and len(version) < 10 else -1
 
 
 def _same(given: str, known: str) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+EARLY_LAYERS = (0, 2, 4)
 _DTYPES = {"F32": np.float32, "F16": np.float16, "I64": np.int64}
 
 
@@ -71,7 +72,11 @@ class _Graph:
 
 
 def build(config: dict, weights: dict[str, np.ndarray]):
-    """The encoder as an ONNX model: `input_ids`, `attention_mask` (batch x tokens, int64) -> `embedding` (batch x 384, unit length)."""
+    """The encoder as an ONNX model: `input_ids`, `attention_mask` (batch x tokens, int64) -> `embedding`, `early`.
+
+    `embedding` (batch x 384, unit length) is the published vector. `early` (batch x 1152) is the mean over tokens of the layers
+    in `EARLY_LAYERS`, which keep more of the wording than the last one does.
+    """
     from onnx import TensorProto, checker, helper, numpy_helper
 
     g = _Graph()
@@ -125,14 +130,22 @@ def build(config: dict, weights: dict[str, np.ndarray]):
 
     tall = g.node("Unsqueeze", [mask, g.constant("axis2", np.array([2]))], "mask.tall")
     axis1 = g.constant("axis1", np.array([1]))
-    total = g.node("ReduceSum", [g.node("Mul", [x, tall], "kept"), axis1], "total", keepdims=0)
-    mean = g.node("Div", [total, g.node("ReduceSum", [tall, axis1], "count", keepdims=0)], "mean")
-    g.node("LpNormalization", [mean], "embedding", axis=1, p=2)
+    count = g.node("ReduceSum", [tall, axis1], "count", keepdims=0)
+
+    def mean_over_tokens(layer: str) -> str:
+        kept = g.node("Mul", [layer, tall], f"{layer}.kept")
+        return g.node("Div", [g.node("ReduceSum", [kept, axis1], f"{layer}.total", keepdims=0), count], f"{layer}.mean")
+
+    g.node("LpNormalization", [mean_over_tokens(x)], "embedding", axis=1, p=2)
+    g.node("Concat", [mean_over_tokens(f"layer{n}") for n in EARLY_LAYERS], "early", axis=1)
     graph = helper.make_graph(
         g.nodes,
         "all-MiniLM-L6-v2",
         [helper.make_tensor_value_info(n, TensorProto.INT64, ["batch", "tokens"]) for n in ("input_ids", "attention_mask")],
-        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", width])],
+        [
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", width]),
+            helper.make_tensor_value_info("early", TensorProto.FLOAT, ["batch", width * len(EARLY_LAYERS)]),
+        ],
         [numpy_helper.from_array(value, name) for name, value in g.constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name="signpost")

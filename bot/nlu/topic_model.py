@@ -1,4 +1,4 @@
-"""Which topic a message is about: sentence meaning and character n-grams, one calibrated probability a topic."""
+"""Which topic a message is about: sentence meaning, wording and neighbours, one calibrated probability a topic."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Sequence
 
 import numpy as np
-from scipy.sparse import hstack
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
-from sklearn.preprocessing import normalize
+
+from bot.nlu.embedding import WIDTH
+from bot.nlu.network import Network, log_softmax
+from bot.nlu.wording import WordingModel
 
 
 @dataclass(frozen=True)
@@ -28,64 +27,121 @@ class Ranking:
         return self.probabilities[0] * max(self.nearness, 0.0)
 
 
+@dataclass(frozen=True)
+class Weights:
+    """How much each part counts in the mixture of scores. benchmarks/understanding.md has what was tried."""
+
+    linear: float = 1.0
+    hidden: float = 1.0
+    wording: float = 10.0
+    neighbours: float = 2.0
+
+
 class TopicModel:
-    """Logistic regression on sentence vectors beside character and word n-grams (reduced), calibrated with one temperature.
+    """A mixture: softmax regression and a small network on sentence vectors, ridge regression on words, neighbours' votes.
 
     Parameters
     ----------
-    c: inverse regularisation.
+    weights: of the parts.
+    seed: of all that is random in training.
     """
 
-    def __init__(self, c: float = 10.0, seed: int = 7) -> None:
-        self.c, self.seed = c, seed
+    def __init__(self, weights: Weights = Weights(), seed: int = 7) -> None:
+        self.weights, self.seed = weights, seed
         self.temperature = 1.0
 
     def fit(self, texts: Sequence[str], vectors: np.ndarray, topics: Sequence[str], calibrate: bool = True) -> "TopicModel":
-        """Learn from `texts` and their sentence `vectors` (row for row) and the `topics` they belong to."""
-        labels = np.asarray(topics)
+        """Learn from `texts`, their `vectors` (SentenceEncoder.encode, row for row) and the `topics` they belong to."""
         if calibrate:
-            self.temperature = self._temperature(texts, vectors, labels)
-        self._letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2, max_features=30_000, dtype=np.float32)
-        self._words = TfidfVectorizer(token_pattern=r"(?u)\b\w[\w']*\b", ngram_range=(1, 2), sublinear_tf=True, min_df=2, dtype=np.float32)
-        sparse = hstack([self._letters.fit_transform(texts), self._words.fit_transform(texts)]).tocsr() * np.float32(0.7)
-        self._reduction = TruncatedSVD(300, n_iter=2, random_state=self.seed).fit(sparse)
-        features = np.hstack([vectors, self._reduction.transform(sparse)])
-        self._regression = LogisticRegression(C=self.c, max_iter=100, tol=1e-3, random_state=self.seed).fit(features, labels)
-        self.topics = tuple(self._regression.classes_)
-        self._examples = vectors.astype(np.float32)
-        self._example_topics = labels
+            self.temperature = self._temperature(texts, vectors, np.asarray(topics))
+        names, classes = np.unique(np.asarray(topics), return_inverse=True)
+        self.topics = tuple(str(name) for name in names)
+        self._scaling = Scaling().fit(vectors)
+        inputs = self._scaling.scale(vectors)
+        self._linear = Network(seed=self.seed).fit(inputs, classes)
+        self._hidden = Network(
+            384, epochs=20, rate=2e-3, input_dropout=0.2, hidden_dropout=0.5, smoothing=0.1, seed=self.seed
+        ).fit(inputs, classes)
+        self._wording = WordingModel().fit(texts, classes)
+        self._neighbours = Neighbours(vectors[:, :WIDTH], classes)
         return self
 
-    def logits(self, texts: Sequence[str], vectors: np.ndarray) -> np.ndarray:
-        """Uncalibrated scores, a row a text, a column a topic."""
-        sparse = hstack([self._letters.transform(texts), self._words.transform(texts)]).tocsr() * np.float32(0.7)
-        return self._regression.decision_function(np.hstack([vectors, self._reduction.transform(sparse)]))
+    def parts(self, texts: Sequence[str], vectors: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Scores of each part by its name in Weights (a row a text, a column a topic), and the nearness of each text."""
+        inputs = self._scaling.scale(vectors)
+        votes, nearness = self._neighbours.votes(vectors[:, :WIDTH], len(self.topics))
+        return {
+            "linear": self._linear.scores(inputs),
+            "hidden": self._hidden.scores(inputs),
+            "wording": self._wording.scores(texts),
+            "neighbours": votes,
+        }, nearness
+
+    def logits(self, texts: Sequence[str], vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of the mixture before calibration (a row a text, a column a topic), and the nearness of each text."""
+        parts, nearness = self.parts(texts, vectors)
+        return sum(getattr(self.weights, name) * scores for name, scores in parts.items()), nearness
 
     def rank(self, texts: Sequence[str], vectors: np.ndarray) -> list[Ranking]:
         """A Ranking for each text."""
         if not len(texts):
             return []
-        probabilities = softmax(self.logits(texts, vectors) / self.temperature)
-        nearness = (vectors @ self._examples.T).max(axis=1)
+        logits, nearness = self.logits(texts, vectors)
+        probabilities = np.exp(log_softmax(logits / self.temperature))
         order = np.argsort(-probabilities, axis=1)
         return [
             Ranking(tuple(self.topics[i] for i in o), tuple(float(p[i]) for i in o), float(n))
             for o, p, n in zip(order, probabilities, nearness)
         ]
 
-    def _temperature(self, texts, vectors, labels) -> float:
-        folds = StratifiedKFold(5, shuffle=True, random_state=self.seed)
-        train, test = next(folds.split(vectors, labels))
-        part = TopicModel(self.c, self.seed)
-        part.fit([texts[i] for i in train], vectors[train], labels[train], calibrate=False)
-        logits = part.logits([texts[i] for i in test], vectors[test])
+    def _temperature(self, texts: Sequence[str], vectors: np.ndarray, labels: np.ndarray) -> float:
+        """The temperature that makes the probabilities of held-out examples likeliest."""
+        train, test = next(StratifiedKFold(5, shuffle=True, random_state=self.seed).split(vectors, labels))
+        part = TopicModel(self.weights, self.seed).fit([texts[i] for i in train], vectors[train], labels[train], calibrate=False)
+        logits, _ = part.logits([texts[i] for i in test], vectors[test])
         truth = np.searchsorted(part.topics, labels[test])
-        grid = np.geomspace(0.1, 3.0, 60)
-        losses = [-np.log(softmax(logits / t)[np.arange(len(truth)), truth] + 1e-12).mean() for t in grid]
+        grid = np.geomspace(0.3, 10.0, 60)
+        losses = [-log_softmax(logits / t)[np.arange(len(truth)), truth].mean() for t in grid]
         return float(grid[int(np.argmin(losses))])
 
 
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Row-wise softmax."""
-    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return normalize(shifted, norm="l1")
+class Scaling:
+    """Sentence vectors as the networks take them: early layers standardised, each layer's part of one length."""
+
+    LENGTH = 1.5
+
+    def fit(self, vectors: np.ndarray) -> "Scaling":
+        """Learn mean and spread of the numbers behind the first 384."""
+        self._mean = vectors[:, WIDTH:].mean(axis=0)
+        self._spread = vectors[:, WIDTH:].std(axis=0) + 1e-6
+        return self
+
+    def scale(self, vectors: np.ndarray) -> np.ndarray:
+        """`vectors` scaled, of the same shape (float32)."""
+        early = (vectors[:, WIDTH:] - self._mean) / self._spread
+        layers = np.concatenate([vectors[:, :WIDTH], early], axis=1).reshape(len(vectors), -1, WIDTH)
+        lengths = np.linalg.norm(layers, axis=2, keepdims=True) + 1e-9
+        return (self.LENGTH * layers / lengths).reshape(vectors.shape).astype(np.float32)
+
+
+class Neighbours:
+    """Training examples near in meaning vote for their topics, the nearer the stronger."""
+
+    COUNT = 15
+    REACH = 0.05
+
+    def __init__(self, examples: np.ndarray, classes: np.ndarray) -> None:
+        self._examples, self._classes = examples.astype(np.float32), classes
+
+    def votes(self, vectors: np.ndarray, topics: int) -> tuple[np.ndarray, np.ndarray]:
+        """Share of votes for each topic (a row a vector), and the cosine to the nearest example."""
+        nearness = vectors @ self._examples.T
+        count = min(self.COUNT, nearness.shape[1])
+        nearest = np.argpartition(-nearness, count - 1, axis=1)[:, :count]
+        near = np.take_along_axis(nearness, nearest, axis=1)
+        strength = np.exp((near - near.max(axis=1, keepdims=True)) / self.REACH)
+        strength /= strength.sum(axis=1, keepdims=True)
+        shares = np.zeros((len(vectors), topics), np.float32)
+        rows = np.repeat(np.arange(len(vectors)), count)
+        np.add.at(shares, (rows, self._classes[nearest].ravel()), strength.ravel())
+        return shares, nearness.max(axis=1)

@@ -19,7 +19,7 @@ test: ## Install what is missing and run every test, for both sides
 	@$(MAKE) --no-print-directory --keep-going test-engine test-app
 
 test-engine: ## The engine's components, under the engine's Python
-	@$(ENGINE) -m pytest -q tests/engine
+	@$(ENGINE) -m pytest -q -W ignore --confcutdir=tests/engine tests/engine
 
 test-app: ## Everything else, under the app's Python (starts the real engine)
 	@$(APP) -m pytest -q tests --ignore=tests/engine

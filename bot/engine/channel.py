@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
 from typing import Any, Awaitable, Callable, Dict, List, Optional, Text
 
 from rasa.core.channels.channel import CollectingOutputChannel, InputChannel, UserMessage
@@ -80,7 +81,7 @@ class TurnChannel(InputChannel):
 
 def _plain(text: Text) -> Text:
     """User text that Rasa cannot read as a command: a message that starts with "/" is one to its message handler."""
-    return text.lstrip().lstrip("/").lstrip() if text.lstrip().startswith("/") else text
+    return (re.sub(r"^[\s/]+", "", text) or "?") if text.lstrip().startswith("/") else text
 
 
 def _command(asked: Dict[Text, Any]) -> Optional[Text]:

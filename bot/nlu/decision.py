@@ -5,27 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Sequence
 
+import numpy as np
+
 from bot.nlu.topic_model import Ranking
 
 ASK_BACK = "ask_back"
 HAND_OVER = "hand_over"
+UNCLEAR = "unclear"
+MOST_TOPICS = 3
+_LEAST = 1e-9
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Thresholds on `Ranking.confidence`: answered from `answer_from` up, asked back from `ask_from` up, else handed over.
+    """Thresholds on `Ranking.confidence`, chosen from the risk-coverage curve in docs/understanding.md.
 
-    `choices` is how many topics a question back may offer. Chosen from the risk-coverage curve in docs/understanding.md.
+    answer_from: answered from here up.
+    ask_from: asked back from here up, handed over below.
+    also_from: a sentence of its own topic is answered besides from here up.
+    choices: how many topics a question back may offer.
+    urgent: topics that come first and are never offered as a choice.
+    never_offered: further topics that are no choice to offer and no second question (small talk).
     """
 
     answer_from: float
     ask_from: float
+    also_from: float = 0.8
     choices: int = 3
+    urgent: frozenset[str] = frozenset()
+    never_offered: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Decision:
-    """`intent` for the dialogue; `topics` to answer (most likely first); `choices` to offer when asking back."""
+    """`intent` for the dialogue; `topics` to answer (urgent first); `choices` to offer when asking back."""
 
     intent: str
     topics: tuple[str, ...] = ()
@@ -33,10 +46,47 @@ class Decision:
 
 
 def decide(rankings: Sequence[Ranking], bands: Bands) -> Decision:
-    """Decide on a message from the rankings of its parts: the whole message first, then its sentences."""
-    whole = rankings[0]
-    if whole.confidence >= bands.answer_from:
-        return Decision(whole.topics[0], topics=(whole.topics[0],))
-    if whole.confidence >= bands.ask_from:
-        return Decision(ASK_BACK, choices=whole.topics[: bands.choices])
+    """Decide on a message from the rankings of its parts: the whole message first, then its sentences if it has several."""
+    seen = together(rankings)
+    first = seen.topics[0]
+    questions = _questions(rankings, bands)
+    if len(questions) > 1 or any(topic in bands.urgent for topic in questions):
+        return Decision(questions[0], topics=questions)
+    if first == UNCLEAR:
+        return Decision(ASK_BACK, choices=_choices(seen, bands))
+    if seen.confidence >= bands.answer_from:
+        return Decision(first, topics=(first,))
+    if seen.confidence >= bands.ask_from and first not in bands.urgent:
+        return Decision(ASK_BACK, choices=_choices(seen, bands))
     return Decision(HAND_OVER)
+
+
+def together(rankings: Sequence[Ranking]) -> Ranking:
+    """The whole message in the light of its sentences: its probabilities times the square root of each topic's best sentence."""
+    whole, *sentences = rankings
+    if not sentences:
+        return whole
+    topics = sorted(whole.topics)
+    best = np.max([_logarithms(sentence, topics) for sentence in sentences], axis=0)
+    likelihood = np.exp(_logarithms(whole, topics) + best / 2)
+    return Ranking.of(topics, likelihood / likelihood.sum(), whole.nearness)
+
+
+def _logarithms(ranking: Ranking, topics: Sequence[str]) -> np.ndarray:
+    of_topic = dict(zip(ranking.topics, ranking.probabilities))
+    return np.log([max(of_topic[topic], _LEAST) for topic in topics])
+
+
+def _questions(rankings: Sequence[Ranking], bands: Bands) -> tuple[str, ...]:
+    """Topics that single sentences are surely about, urgent ones first; of the others the surest first."""
+    sure: dict[str, float] = {}
+    for sentence in rankings[1:]:
+        topic = sentence.topics[0]
+        if sentence.confidence >= bands.also_from and topic not in bands.never_offered and topic != UNCLEAR:
+            sure[topic] = max(sentence.confidence, sure.get(topic, 0.0))
+    return tuple(sorted(sure, key=lambda topic: (topic not in bands.urgent, -sure[topic]))[:MOST_TOPICS])
+
+
+def _choices(ranking: Ranking, bands: Bands) -> tuple[str, ...]:
+    barred = bands.urgent | bands.never_offered | {UNCLEAR}
+    return tuple(topic for topic in ranking.topics if topic not in barred)[: bands.choices]

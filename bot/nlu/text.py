@@ -14,7 +14,10 @@ MAX_CHARACTERS = 4000
 _TAGS = re.compile(r"<[^>]{0,200}>")
 _SPACES = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\s\"')]+|\n+|\s+(?=(?:and |but )?also\b)", re.IGNORECASE)
+_ASKING = r"how|what|whats|what's|who|whos|who's|when|where|why|can|could|is|are|do|does|did|will|would|should|if so"
+_SENTENCE_END = re.compile(
+    rf"(?<=[.!?…])[\s\"')]+|\n+|\s+(?=(?:and |but )?also\b)|,?\s+(?=(?:and|but|plus) (?:{_ASKING})\b)", re.IGNORECASE
+)
 
 
 def clean(text: str) -> str:
@@ -25,7 +28,7 @@ def clean(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a message, cut at closing marks, line ends and "also". Fragments of one word join the one before."""
+    """The sentences of a message, cut at closing marks, line ends, "also" and where a new question is joined on. Fragments of one word join the one before."""
     parts: list[str] = []
     for part in _SENTENCE_END.split(text):
         part = part.strip(" ,;-")

@@ -21,10 +21,20 @@ class Ranking:
     probabilities: tuple[float, ...]
     nearness: float
 
+    @classmethod
+    def of(cls, topics: Sequence[str], probabilities: np.ndarray, nearness: float) -> "Ranking":
+        """`topics` put in order of their `probabilities`."""
+        order = np.argsort(-probabilities)
+        return cls(tuple(topics[i] for i in order), tuple(float(probabilities[i]) for i in order), float(nearness))
+
     @property
     def confidence(self) -> float:
-        """The first topic's probability times the nearness: best or near best of the scores tried for "do we know this?"."""
-        return self.probabilities[0] * max(self.nearness, 0.0)
+        """The first topic's probability, less for what lies far from every example: times the cube root of the nearness."""
+        return self.probabilities[0] * max(self.nearness, 0.0) ** (1 / 3)
+
+    def probability(self, topic: str) -> float:
+        """The probability of one topic."""
+        return self.probabilities[self.topics.index(topic)]
 
 
 @dataclass(frozen=True)
@@ -88,11 +98,7 @@ class TopicModel:
             return []
         logits, nearness = self.logits(texts, vectors)
         probabilities = np.exp(log_softmax(logits / self.temperature))
-        order = np.argsort(-probabilities, axis=1)
-        return [
-            Ranking(tuple(self.topics[i] for i in o), tuple(float(p[i]) for i in o), float(n))
-            for o, p, n in zip(order, probabilities, nearness)
-        ]
+        return [Ranking.of(self.topics, p, n) for p, n in zip(probabilities, nearness)]
 
     def _temperature(self, texts: Sequence[str], vectors: np.ndarray, labels: np.ndarray) -> float:
         """The temperature that makes the probabilities of held-out examples likeliest."""

@@ -1,0 +1,64 @@
+"""Danger words: found in plain, broken and misspelt English and in the area's other languages; figures of speech left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.nlu.urgent import UrgentPatterns
+
+
+@pytest.fixture(scope="module")
+def patterns():
+    return UrgentPatterns.load(Path(__file__).resolve().parents[2] / "data" / "policy" / "urgent.yml")
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("my son is choking", "urgent_medical"),
+        ("she isnt breathing!!", "urgent_medical"),
+        ("baby lips gone blue", "urgent_medical"),
+        ("he swallowed a button battery", "urgent_medical"),
+        ("shes having a fit right now and wont wake up", "urgent_medical"),
+        ("her dad hits her with a belt", "urgent_safeguarding"),
+        ("i am scared i am going to hurt my baby", "urgent_safeguarding"),
+        ("my daughter says she wants to die", "urgent_mental_health"),
+        ("hes been cutting his arms", "urgent_mental_health"),
+        ("i want to kill myself", "urgent_mental_health"),
+    ],
+)
+def test_danger_is_found(patterns, text, topic):
+    assert topic in [d.topic for d in patterns.find(text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the wait is killing me",
+        "I'm dying to know what happens next",
+        "we are drowning in paperwork",
+        "he had a seizure as a baby, is that why he talks late",
+        "he hits other children at school when he can't get his words out",
+        "school wants safeguarding training for staff",
+        "who pays for the speech therapy",
+        "this is doing my head in",
+    ],
+)
+def test_a_figure_of_speech_or_the_past_is_no_alarm(patterns, text):
+    assert patterns.find(text) == []
+
+
+def test_one_danger_beside_a_figure_of_speech_still_counts(patterns):
+    assert [d.topic for d in patterns.find("the wait is killing me and now my son says he wants to kill himself")] == ["urgent_mental_health"]
+
+
+@pytest.mark.parametrize("language", ["pl", "pt", "ro", "uk", "ar", "bn"])
+def test_every_phrase_of_the_other_languages_is_found(patterns, language):
+    import yaml
+
+    policy = yaml.safe_load((Path(__file__).resolve().parents[2] / "data" / "policy" / "urgent.yml").read_text(encoding="utf-8"))
+    for topic, entry in policy["topics"].items():
+        for phrase in entry["languages"][language]:
+            assert topic in [d.topic for d in patterns.find(f"{phrase}")], phrase

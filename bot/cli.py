@@ -64,7 +64,8 @@ def run() -> None:
         watch.check_port(given.host, given.port, "SIGNPOST_PORT")
         if own_engine:
             watch.check_port("127.0.0.1", given.engine_port, "SIGNPOST_ENGINE_PORT")
-            model.ensure()
+            if given.train.lower() == "on" or not model.MODEL.exists():
+                model.ensure()
     except (watch.PortTaken, SetupFailed) as problem:
         raise SystemExit(f"Signpost did not start: {problem}") from problem
 

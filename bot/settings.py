@@ -33,6 +33,7 @@ class Settings:
     database_url: str = _setting("", "SQLAlchemy address; empty: SQLite in the data directory")
     area: str = _setting("somerset", "council area of a conversation that names none (a file in data/areas/)")
     rate_limits: str = _setting("on", "`off` lifts the limits per address and session, for tests and evaluation")
+    train: str = _setting("on", "`off` serves the model that is there although the data has changed since")
     public_url: str = _setting("", "address under which people reach this service; empty: http://host:port")
     secure_cookies: str = _setting("off", "`on` where people reach the service by https")
     demo: str = _setting("on", "`on` seeds a demo staff directory into an empty database")

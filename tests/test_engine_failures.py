@@ -99,6 +99,6 @@ def test_a_turn_is_closed_only_once(signpost):
     accepted = signpost.log.accept(conversation, uuid.uuid4().hex, "hello")
     from bot.conversations.outbound import Outbound
 
-    assert signpost.log.finish(accepted.message_id, [Outbound("one")], None) is True
-    assert signpost.log.finish(accepted.message_id, [Outbound("two")], None) is False
+    assert [m["text"] for m in signpost.log.finish(accepted.message_id, [Outbound("one")], None)] == ["one"]
+    assert signpost.log.finish(accepted.message_id, [Outbound("two")], None) is None
     assert [m["text"] for m in signpost.log.after(conversation, 1)] == ["one"]

@@ -14,7 +14,7 @@ from bot.conversations.log import ConversationLog
 from bot.conversations.outbound import Outbound
 from bot.store.database import Database
 from bot.store.states import ANSWERABLE_STATES
-from bot.store.tables import Conversation, Draft, Message, Query, Reply, Staff
+from bot.store.tables import Draft, Message, Query, Reply, Staff
 
 LONGEST = 4000
 
@@ -83,9 +83,8 @@ class Replies:
         return ""
 
     def _write(self, session, query: Query, member: Staff, text: str, key: str) -> None:
-        conversation = session.get_one(Conversation, query.conversation_id)
         said = Outbound(text, author="staff", name=f"{member.name}, {member.title}", query_id=query.id)
-        message = self._log.append(session, conversation, [said])[0]
+        message = self._log.append(session, query.conversation_id, [said])[0]
         session.add(
             Reply(id=new_id(), query_id=query.id, message_id=message.id, staff_id=member.id, idempotency_key=key, at=self._clock.now(), delivered_at=None)
         )

@@ -115,7 +115,7 @@ class ChatPages:
             accepted = await self._chat.accept(opened.id, client_id(form), None if choice else text, choice)
         except Problem as problem:
             return await self._page(opened, embed, text=text, problem=problem)
-        await self._chat.answered(accepted)
+        await self._chat.answer(accepted)
         return self._back(opened, embed, kept="" if known else "1")
 
     def _back(self, opened: OpenChat, embed: bool, **query: str) -> Response:

@@ -77,13 +77,15 @@ class WebChat:
             raise Problem(422, "text", "Please write a message before you send it.")
         return kept
 
-    async def answered(self, accepted: Accepted) -> bool:
-        """Take the turn and wait for it, but no longer than `reply_wait`; whether it is done."""
-        if accepted.done:
-            return True
-        task = self.turns.begin(accepted.conversation_id, accepted.message_id)
-        done, _ = await asyncio.wait({task}, timeout=self.reply_wait)
-        return bool(done)
+    async def answer(self, accepted: Accepted) -> tuple[bool, list[dict[str, Any]]]:
+        """Take the turn and wait for it, but no longer than `reply_wait`; whether it is done, and what was said so far."""
+        done = accepted.done
+        if not done:
+            task = self.turns.begin(accepted.conversation_id, accepted.message_id)
+            done = bool((await asyncio.wait({task}, timeout=self.reply_wait))[0])
+            if done and (said := task.result()) is not None:
+                return True, said
+        return done, await to_thread.run_sync(self.log.answers_to, accepted.conversation_id, accepted.seq)
 
 
 def routes(chat: WebChat) -> list[Route]:
@@ -107,8 +109,7 @@ def routes(chat: WebChat) -> list[Route]:
         conversation_id = await conversation(request)
         body = await json_body(request)
         accepted = await chat.accept(conversation_id, body.get("client_id"), body.get("text"), body.get("choice"))
-        done = await chat.answered(accepted)
-        messages = await to_thread.run_sync(chat.log.answers_to, conversation_id, accepted.seq)
+        done, messages = await chat.answer(accepted)
         return JSONResponse({"accepted": accepted.seq, "messages": messages}, 200 if done else 202)
 
     async def get(request: Request) -> Response:

@@ -61,6 +61,7 @@ class RasaEngine:
             "message_id": turn.message_id,
             "text": turn.text,
             "command": turn.command,
+            "again": turn.again,
             "metadata": {"area": turn.area, "role": turn.role, "seq": turn.seq},
         }
         try:

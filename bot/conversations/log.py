@@ -31,7 +31,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A parent's message whose turn is to be taken."""
+    """A parent's message whose turn is to be taken; `again` if an app that died may have taken it already."""
 
     message_id: str
     conversation_id: str
@@ -40,6 +40,7 @@ class Waiting:
     command: str | None
     area: str
     role: str
+    again: bool
 
 
 class UnknownChoice(Exception):
@@ -57,6 +58,7 @@ class ConversationLog:
 
     def __init__(self, database: Database, clock: Clock, owner: str, lease: timedelta) -> None:
         self._database, self._clock, self.owner, self._lease = database, clock, owner, lease
+        self._taken_over: set[str] = set()
 
     def start(self, channel: str, area: str, role: str, greeting: Sequence[Outbound] = ()) -> tuple[str, str]:
         """Begin a conversation; its id and the secret token that opens it (only its hash is kept)."""
@@ -67,7 +69,7 @@ class ConversationLog:
             )
             session.add(conversation)
             session.flush()
-            self.append(session, conversation, greeting)
+            self.append(session, conversation.id, greeting)
         return conversation.id, token
 
     def by_token(self, token: str) -> Conversation | None:
@@ -82,9 +84,6 @@ class ConversationLog:
         """
         try:
             with self._database.write() as session:
-                before = self._sent(session, conversation_id, client_id)
-                if before is not None:
-                    return Accepted(conversation_id, before.id, before.seq, True, before.turn_state == "done")
                 command = None
                 if choice is not None:
                     offered = session.get(Choice, choice)
@@ -108,17 +107,19 @@ class ConversationLog:
             return Accepted(conversation_id, message.id, message.seq, False, False)
         except IntegrityError:
             with self._database.read() as session:
-                before = self._sent(session, conversation_id, client_id)
+                before = session.scalars(
+                    select(Message).where(Message.conversation_id == conversation_id, Message.client_id == client_id)
+                ).one()
                 return Accepted(conversation_id, before.id, before.seq, True, before.turn_state == "done")
-
-    @staticmethod
-    def _sent(session: Session, conversation_id: str, client_id: str) -> Message | None:
-        return session.scalar(select(Message).where(Message.conversation_id == conversation_id, Message.client_id == client_id))
 
     @staticmethod
     def _next_seq(session: Session, conversation_id: str) -> int:
         return session.execute(
-            update(Conversation).where(Conversation.id == conversation_id).values(last_seq=Conversation.last_seq + 1).returning(Conversation.last_seq)
+            update(Conversation)
+            .where(Conversation.id == conversation_id)
+            .values(last_seq=Conversation.last_seq + 1)
+            .returning(Conversation.last_seq)
+            .execution_options(synchronize_session=False)
         ).scalar_one()
 
     def waiting(self, message_id: str) -> Waiting | None:
@@ -132,7 +133,8 @@ class ConversationLog:
         if row is None:
             return None
         message, area, role = row
-        return Waiting(message.id, message.conversation_id, message.seq, message.text, message.command, area, role)
+        again = message.id in self._taken_over
+        return Waiting(message.id, message.conversation_id, message.seq, message.text, message.command, area, role, again)
 
     def abandoned(self, including_fresh: bool = False) -> list[tuple[str, str]]:
         """Claim the turns that an app left unfinished when it died: (conversation id, message id), oldest first.
@@ -153,23 +155,29 @@ class ConversationLog:
                 )
                 if taken.rowcount == 1:
                     claimed.append((conversation_id, message_id))
+                    self._taken_over.add(message_id)
         return claimed
 
-    def finish(self, message_id: str, said: Sequence[Outbound], understanding: dict[str, Any] | None) -> bool:
-        """Write what was said in answer and close the turn, together; False if it was closed already (nothing is written)."""
+    def finish(self, message_id: str, said: Sequence[Outbound], understanding: dict[str, Any] | None) -> list[dict[str, Any]] | None:
+        """Write what was said in answer and close the turn, together; the messages as the chat API shows them.
+
+        Nothing is written or given if the turn was closed already.
+        """
         with self._database.write() as session:
             closed = session.execute(
                 update(Message)
                 .where(Message.id == message_id, Message.turn_state == "asked", Message.claimed_by == self.owner)
                 .values(turn_state="done", understanding=understanding)
-            )
-            if closed.rowcount != 1:
-                return False
-            asked = session.get_one(Message, message_id)
-            self.append(session, session.get_one(Conversation, asked.conversation_id), said, answers_seq=asked.seq)
-        return True
+                .returning(Message.conversation_id, Message.seq)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+            self._taken_over.discard(message_id)
+            if closed is None:
+                return None
+            rows = self.append(session, closed.conversation_id, said, answers_seq=closed.seq)
+            return [as_json(row) for row in rows]
 
-    def append(self, session: Session, conversation: Conversation, said: Sequence[Outbound], answers_seq: int | None = None) -> list[Message]:
+    def append(self, session: Session, conversation_id: str, said: Sequence[Outbound], answers_seq: int | None = None) -> list[Message]:
         """Add messages to a conversation within a session, with random ids for their choices."""
         rows = []
         for outbound in said:
@@ -177,8 +185,8 @@ class ConversationLog:
             choices = [(secrets.token_urlsafe(12), choice) for choice in outbound.choices]
             row = Message(
                 id=message_id,
-                conversation_id=conversation.id,
-                seq=self._next_seq(session, conversation.id),
+                conversation_id=conversation_id,
+                seq=self._next_seq(session, conversation_id),
                 author=outbound.author,
                 name=outbound.name,
                 text=outbound.text,
@@ -193,11 +201,13 @@ class ConversationLog:
                 answers_seq=answers_seq,
             )
             session.add(row)
-            session.flush()
+            if choices:
+                session.flush()
             session.add_all(
-                Choice(id=id, conversation_id=conversation.id, message_id=message_id, title=choice.title, command=choice.command) for id, choice in choices
+                Choice(id=id, conversation_id=conversation_id, message_id=message_id, title=choice.title, command=choice.command) for id, choice in choices
             )
             rows.append(row)
+        session.flush()
         return rows
 
     def after(self, conversation_id: str, seq: int) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Callable
+from typing import Any, Callable
 from weakref import WeakValueDictionary
 
 from anyio import to_thread
@@ -39,7 +39,10 @@ class Turns:
         self._tasks: dict[str, asyncio.Task] = {}
 
     def begin(self, conversation_id: str, message_id: str) -> asyncio.Task:
-        """Start the turn of a claimed message, or give the one that is under way. It goes on if the caller leaves."""
+        """Start the turn of a claimed message, or give the one that is under way. It goes on if the caller leaves.
+
+        Its result: the messages that answered, as the chat API shows them; nothing if another app took the turn.
+        """
         task = self._tasks.get(message_id)
         if task is None:
             task = asyncio.create_task(self._take(conversation_id, message_id))
@@ -47,20 +50,20 @@ class Turns:
             task.add_done_callback(lambda _: self._tasks.pop(message_id, None))
         return task
 
-    async def _take(self, conversation_id: str, message_id: str) -> None:
+    async def _take(self, conversation_id: str, message_id: str) -> list[dict[str, Any]] | None:
         async with self._locks.setdefault(conversation_id, asyncio.Lock()):
             turn = await to_thread.run_sync(self._log.waiting, message_id)
-            if turn is not None:
-                await self._answer(turn)
+            return await self._answer(turn) if turn is not None else None
 
-    async def _answer(self, turn: Waiting) -> None:
+    async def _answer(self, turn: Waiting) -> list[dict[str, Any]] | None:
         try:
             reply = await self._engine.take(turn)
         except EngineProblem as problem:
             logger.error("turn of %s failed: %s", turn.message_id, problem)
             reply = await self._apologise(turn, problem)
-        await to_thread.run_sync(self._log.finish, turn.message_id, reply.messages, dict(reply.understanding))
+        said = await to_thread.run_sync(self._log.finish, turn.message_id, reply.messages, dict(reply.understanding))
         self._listeners.tell(turn.conversation_id)
+        return said
 
     async def _apologise(self, turn: Waiting, problem: EngineProblem) -> EngineReply:
         card = await to_thread.run_sync(

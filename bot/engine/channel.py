@@ -25,9 +25,10 @@ _TOLD = ("intent", "intent_ranking", "understanding", "entities")
 
 class TurnChannel(InputChannel):
     """`POST /webhooks/turn/` with `Authorization: Bearer token` and
-    `{"conversation", "message_id", "text" | "command", "metadata"}` -> `{"messages": [...], "understanding": {...}}`.
+    `{"conversation", "message_id", "text" | "command", "metadata", "again"}` -> `{"messages": [...], "understanding": {...}}`.
 
-    The same `message_id` again gives the same messages without a second turn, so a caller that died may ask again.
+    With `again`, a `message_id` that was answered before gives the same messages without a second turn, so that a caller who died
+    may ask again.
     """
 
     def __init__(self, token: Text) -> None:
@@ -60,21 +61,23 @@ class TurnChannel(InputChannel):
             asked = request.json or {}
             agent = request.app.ctx.agent
             conversation, message_id = asked["conversation"], asked["message_id"]
-            before = await agent.tracker_store.retrieve(conversation)
-            if before is None or not (replies := _replies_to(before, message_id)):
-                await on_new_message(
-                    UserMessage(
-                        text=_command(asked) or _plain(asked.get("text") or ""),
-                        output_channel=CollectingOutputChannel(),
-                        sender_id=conversation,
-                        input_channel=self.name(),
-                        message_id=message_id,
-                        metadata=asked.get("metadata"),
-                    )
-                )
+            if asked.get("again"):
                 before = await agent.tracker_store.retrieve(conversation)
-                replies = _replies_to(before, message_id)
-            return response.json(replies or {"messages": [], "understanding": {}})
+                if before is not None and (said := _replies_to(before, message_id)):
+                    return response.json(said)
+            message = UserMessage(
+                text=_command(asked) or _plain(asked.get("text") or ""),
+                output_channel=CollectingOutputChannel(),
+                sender_id=conversation,
+                input_channel=self.name(),
+                message_id=message_id,
+                metadata=asked.get("metadata"),
+            )
+            # Parsed here rather than in the turn, so that what was understood need not be read back from the tracker.
+            message.parse_data = await agent.processor.parse_message(message)
+            await on_new_message(message)
+            messages = [m.get("custom") or {"text": m.get("text")} for m in message.output_channel.messages]
+            return response.json({"messages": messages, "understanding": _told(message.parse_data)})
 
         return turn
 
@@ -103,7 +106,11 @@ def _replies_to(tracker: DialogueStateTracker, message_id: Text) -> Optional[Dic
             messages = []
     if asked is None or not messages:
         return None
-    return {"messages": messages, "understanding": {key: asked.parse_data.get(key) for key in _TOLD}}
+    return {"messages": messages, "understanding": _told(asked.parse_data)}
+
+
+def _told(parse_data: Dict[Text, Any]) -> Dict[Text, Any]:
+    return {key: parse_data.get(key) for key in _TOLD}
 
 
 def _message(event: BotUttered) -> Dict[Text, Any]:

@@ -36,6 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("RASA_TELEMETRY_ENABLED", "false")
     os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")
     os.environ.setdefault("SANIC_WORKERS", "1")
+    # One message's matrices are small: more threads only wait for each other, and take the app's core.
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     check_model(given.model)
     without_tensorflow.install()
     sys.path.insert(0, os.getcwd())
@@ -46,13 +49,14 @@ def main(arguments: list[str] | None = None) -> None:
     from rasa.core.utils import AvailableEndpoints
     from rasa.utils.log_utils import configure_structlog
 
-    from bot.engine.actions import check_schema_once, keep_connections
+    from bot.engine.economies import check_schema_once, keep_connections, look_events_up_once
 
     # Without this Rasa writes every turn's text to its log, at a cost of several milliseconds.
     configure_structlog(logging.WARNING)
     endpoints = AvailableEndpoints.read_endpoints("endpoints.yml")
     endpoints.action = keep_connections(endpoints.action)
     check_schema_once()
+    look_events_up_once()
     serve_application(
         str(given.model),
         interface=given.interface,

@@ -7,6 +7,7 @@ from typing import Sequence
 
 import numpy as np
 
+from bot.nlu.text import asks
 from bot.nlu.topic_model import Ranking
 
 ASK_BACK = "ask_back"
@@ -14,6 +15,7 @@ HAND_OVER = "hand_over"
 UNCLEAR = "unclear"
 MOST_TOPICS = 3
 _LEAST = 1e-9
+_POSSIBLE = 10
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Bands:
 
     answer_from: answered from here up.
     ask_from: asked back from here up, handed over below.
-    also_from: a sentence of its own topic is answered besides from here up.
+    also_from: two sentences that ask about different topics are both answered from here up.
+    urgent_from: a sentence alone raises an urgent topic from here up.
     choices: how many topics a question back may offer.
     urgent: topics that come first and are never offered as a choice.
     never_offered: further topics that are no choice to offer and no second question (small talk).
@@ -30,7 +33,8 @@ class Bands:
 
     answer_from: float
     ask_from: float
-    also_from: float = 0.8
+    also_from: float = 0.45
+    urgent_from: float = 0.8
     choices: int = 3
     urgent: frozenset[str] = frozenset()
     never_offered: frozenset[str] = frozenset()
@@ -45,11 +49,11 @@ class Decision:
     choices: tuple[str, ...] = ()
 
 
-def decide(rankings: Sequence[Ranking], bands: Bands) -> Decision:
-    """Decide on a message from the rankings of its parts: the whole message first, then its sentences if it has several."""
+def decide(parts: Sequence[str], rankings: Sequence[Ranking], bands: Bands) -> Decision:
+    """Decide on a message from its parts and their rankings: the whole message first, then its sentences if it has several."""
     seen = together(rankings)
     first = seen.topics[0]
-    questions = _questions(rankings, bands)
+    questions = _questions(parts, rankings, bands)
     if len(questions) > 1 or any(topic in bands.urgent for topic in questions):
         return Decision(questions[0], topics=questions)
     if first == UNCLEAR:
@@ -77,13 +81,22 @@ def _logarithms(ranking: Ranking, topics: Sequence[str]) -> np.ndarray:
     return np.log([max(of_topic[topic], _LEAST) for topic in topics])
 
 
-def _questions(rankings: Sequence[Ranking], bands: Bands) -> tuple[str, ...]:
-    """Topics that single sentences are surely about, urgent ones first; of the others the surest first."""
+def _questions(parts: Sequence[str], rankings: Sequence[Ranking], bands: Bands) -> tuple[str, ...]:
+    """Topics that single sentences are surely about, urgent ones first; of the others the surest first.
+
+    A sentence that does not ask is background, and a topic far down the ranking of the whole message is a misreading: neither
+    is a question of its own, unless it is urgent.
+    """
+    possible = rankings[0].topics[:_POSSIBLE]
     sure: dict[str, float] = {}
-    for sentence in rankings[1:]:
-        topic = sentence.topics[0]
-        if sentence.confidence >= bands.also_from and topic not in bands.never_offered and topic != UNCLEAR:
-            sure[topic] = max(sentence.confidence, sure.get(topic, 0.0))
+    for sentence, ranking in zip(parts[1:], rankings[1:]):
+        topic, confidence = ranking.topics[0], ranking.confidence
+        if topic in bands.urgent:
+            counts = confidence >= bands.urgent_from
+        else:
+            counts = confidence >= bands.also_from and asks(sentence) and topic in possible and topic not in bands.never_offered | {UNCLEAR}
+        if counts:
+            sure[topic] = max(confidence, sure.get(topic, 0.0))
     return tuple(sorted(sure, key=lambda topic: (topic not in bands.urgent, -sure[topic]))[:MOST_TOPICS])
 
 

@@ -15,6 +15,10 @@ _TAGS = re.compile(r"<[^>]{0,200}>")
 _SPACES = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _ASKING = r"how|what|whats|what's|who|whos|who's|when|where|why|can|could|is|are|do|does|did|will|would|should|if so"
+_ASKED = re.compile(
+    rf"^(?:and |but |also |plus |so |or |then |hi |hello )*(?:{_ASKING}|which|am|need|want|i need|we need|i want|i'd like|please|tell me)\b|\?$",
+    re.IGNORECASE,
+)
 _SENTENCE_END = re.compile(
     rf"(?<=[.!?…])[\s\"')]+|\n+|\s+(?=(?:and |but )?also\b)|,?\s+(?=(?:and|but|plus) (?:{_ASKING})\b)", re.IGNORECASE
 )
@@ -39,6 +43,11 @@ def sentences(text: str) -> list[str]:
         else:
             parts.append(part)
     return parts
+
+
+def asks(sentence: str) -> bool:
+    """Whether a sentence is put as a question or a wish, by its mark or its first words."""
+    return bool(_ASKED.search(sentence))
 
 
 class Glossary:

@@ -14,7 +14,7 @@ from rasa.shared.nlu.constants import INTENT, INTENT_NAME_KEY, PREDICTED_CONFIDE
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from bot.nlu.decision import Bands, decide
+from bot.nlu.decision import Bands, decide, together
 from bot.nlu.graph.mender import MENDED
 from bot.nlu.graph.sentence_featurizer import PART_VECTORS, PARTS
 from bot.nlu.topic_model import TopicModel
@@ -28,11 +28,23 @@ class TopicClassifier(GraphComponent):
 
     @staticmethod
     def get_default_config() -> Dict[Text, Any]:
-        return {"answer_from": 0.45, "ask_from": 0.12, "choices": 3, "ranking_length": 10}
+        return {
+            "answer_from": 0.65,
+            "ask_from": 0.08,
+            "also_from": 0.45,
+            "urgent_from": 0.8,
+            "choices": 3,
+            "urgent": [],
+            "never_offered": [],
+            "ranking_length": 10,
+        }
 
     def __init__(self, config: Dict[Text, Any], storage: ModelStorage, resource: Resource, model: TopicModel) -> None:
         self._config, self._storage, self._resource, self._model = config, storage, resource, model
-        self._bands = Bands(config["answer_from"], config["ask_from"], config["choices"])
+        self._bands = Bands(
+            **{name: config[name] for name in ("answer_from", "ask_from", "also_from", "urgent_from", "choices")},
+            **{name: frozenset(config[name]) for name in ("urgent", "never_offered")},
+        )
 
     @classmethod
     def create(cls, config: Dict[Text, Any], model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext) -> "TopicClassifier":
@@ -62,14 +74,14 @@ class TopicClassifier(GraphComponent):
                 self._set(message, "hand_over", 0.0, [], {})
                 continue
             rankings = self._model.rank(message.get(PARTS), message.get(PART_VECTORS))
-            decision = decide(rankings, self._bands)
-            whole = rankings[0]
-            ranking = list(zip(whole.topics, whole.probabilities))[: self._config["ranking_length"]]
-            self._set(message, decision.intent, whole.probabilities[0], ranking, {
+            decision = decide(message.get(PARTS), rankings, self._bands)
+            seen = together(rankings)
+            ranking = list(zip(seen.topics, seen.probabilities))[: self._config["ranking_length"]]
+            self._set(message, decision.intent, seen.probabilities[0], ranking, {
                 "topics": list(decision.topics),
                 "choices": list(decision.choices),
-                "nearness": whole.nearness,
-                "confidence": whole.confidence,
+                "nearness": seen.nearness,
+                "confidence": seen.confidence,
             })
         return messages
 

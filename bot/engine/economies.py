@@ -1,17 +1,19 @@
-"""The engine's calls to the custom actions, made cheap.
+"""Where Rasa does the same work again in every turn, it is done once.
 
-Rasa opens a new HTTP session for every call, and has jsonschema check its own fixed schema again for every answer, which took
-seven tenths of a turn.
+Measured by sampling a loaded engine: checking its own fixed JSON schema for each answer of an action took seven tenths of a turn,
+walking all subclasses for each event of a tracker a fifth of what was left; and every call of an action opened a new HTTP session.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Dict, Optional, Text
 
 import aiohttp
 from jsonschema.validators import validator_for
 from rasa.core.actions.action import RemoteAction
 from rasa.core.constants import DEFAULT_REQUEST_TIMEOUT
+from rasa.shared.core.events import Event
 from rasa.utils.endpoints import ClientResponseError, EndpointConfig, concat_url
 
 
@@ -59,3 +61,8 @@ def check_schema_once() -> None:
         return True
 
     RemoteAction._validate_action_result = validate
+
+
+def look_events_up_once() -> None:
+    """Remember which class stands for an event's name."""
+    Event.resolve_by_type = staticmethod(lru_cache(maxsize=None)(Event.resolve_by_type))

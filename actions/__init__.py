@@ -8,11 +8,12 @@ from actions.answer import Answer
 from actions.ask_back import AskBack
 from actions.hand_over import HandOver
 from actions.queries import QueryChase, QueryNotAnswered, QueryStatus
+from actions.repeat import Repeat
 from actions.speaking import Services
 from actions.urgent import Urgent
 
 
 def all_actions(services: Services) -> list[Action]:
     """Every action of domain.yml, ready to run."""
-    kinds = (Answer, AskBack, HandOver, QueryChase, QueryNotAnswered, QueryStatus, Urgent)
+    kinds = (Answer, AskBack, HandOver, QueryChase, QueryNotAnswered, QueryStatus, Repeat, Urgent)
     return [kind(services) for kind in kinds]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from actions.follow_up import FollowUp
 from actions.speaking import SignpostAction
 from bot.conversations.outbound import OfferedChoice, Outbound
 
 
 class AskBack(SignpostAction):
-    """`action_ask_back`: up to three plain titles and "none of these"."""
+    """`action_ask_back`: a follow-up is met; else up to three plain titles and "none of these"."""
 
     action_name = "action_ask_back"
 
     async def run(self, dispatcher, tracker, domain):
         turn, answers = self.turn(tracker), self.services.answers
+        if FollowUp(self.services).meet(dispatcher, turn):
+            return []
         likely = [topic for topic in turn.choices if topic in answers][:3]
         choices = [self.topic_choice(topic) for topic in likely]
         if choices:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anyio import to_thread
 
-from actions.speaking import SignpostAction, query_words
+from actions.speaking import SignpostAction, Turn, query_words
 from bot.conversations.outbound import Outbound
 
 _PRIORITY = frozenset({"bounced"})
@@ -16,8 +16,23 @@ class HandOver(SignpostAction):
     action_name = "action_hand_over"
 
     async def run(self, dispatcher, tracker, domain):
-        turn, services = self.turn(tracker), self.services
-        topic = next((t for t in turn.topics if services.topics[t].kind == "case"), None)
+        from actions.answer import Answer
+        from actions.follow_up import FollowUp
+
+        turn = self.turn(tracker)
+        topics = self.services.topics
+        if turn.intent == "hand_over" and FollowUp(self.services).meet(dispatcher, turn):
+            return []
+        case = next((t for t in turn.topics if topics[t].kind == "case"), None)
+        await self.pass_on(dispatcher, turn, case)
+        for topic in turn.topics:
+            if topics[topic].kind not in ("case", "urgent"):
+                Answer(self.services).answer(dispatcher, turn, topic)
+        return []
+
+    async def pass_on(self, dispatcher, turn: Turn, topic: str | None) -> None:
+        """Open a query for this message and say who has it; `topic` is what it is about, if that was understood."""
+        services = self.services
         card = await to_thread.run_sync(
             lambda: services.desk.open(
                 turn.conversation_id,
@@ -25,10 +40,11 @@ class HandOver(SignpostAction):
                 reason="case" if topic else "unresolved",
                 topic=topic,
                 kind="priority" if topic in _PRIORITY else "ordinary",
+                language=turn.language,
             )
         )
         wording = services.answers.wording(topic, turn.area, turn.role) if topic else None
-        before = wording.text if wording else services.answers.say("not_understood")
+        before = services.answers.in_language(turn.language) or (wording.text if wording else services.answers.say("not_understood"))
         told = services.answers.say("handed_over", **query_words(card))
         self.say(
             dispatcher,
@@ -40,4 +56,3 @@ class HandOver(SignpostAction):
                 query_id=card.id,
             ),
         )
-        return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.executor import CollectingDispatcher
@@ -25,10 +25,15 @@ class Services:
     areas: Mapping[str, Area]
     default_area: str
     desk: QueryDesk
+    contacts: Mapping[str, Sequence[str]]
 
     def area(self, id: str) -> Area:
         """The area of that id, or the configured one."""
         return self.areas.get(id, self.areas[self.default_area])
+
+    def contacts_for(self, topic: str, area: Area) -> list[Mapping[str, Any]]:
+        """Whom to contact about a topic in an area (`data/policy/contacts.yml`), as far as the area's file knows them."""
+        return [area.contacts[key] for key in self.contacts.get(self.topics[topic].area, ()) if key in area.contacts]
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Turn:
     intent: str
     topics: tuple[str, ...]
     choices: tuple[str, ...]
+    language: str
+    last_topic: str | None
 
     @property
     def reference(self) -> str | None:
@@ -78,6 +85,8 @@ class SignpostAction(Action):
             intent=intent,
             topics=tuple(understood.get("topics") or ()) or ((intent,) if intent in self.services.topics else ()),
             choices=tuple(understood.get("choices") or ()),
+            language=understood.get("language") or "en",
+            last_topic=tracker.get_slot("last_topic"),
         )
 
     def say(self, dispatcher: CollectingDispatcher, message: Outbound) -> None:

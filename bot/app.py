@@ -41,6 +41,7 @@ from bot.console.routes import console_routes
 from bot.console.sign_in import SignIn
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area, load_areas
+from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
 from bot.settings import ROOT, Settings
@@ -104,7 +105,7 @@ class Signpost:
 
     def services(self) -> Services:
         """What the custom actions are lent."""
-        return Services(self.topics, self.answers, self.areas, self.settings.area, self.desk)
+        return Services(self.topics, self.answers, self.areas, self.settings.area, self.desk, read_yaml(ROOT / "data" / "policy" / "contacts.yml"))
 
 
 def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Starlette:

@@ -122,14 +122,30 @@ def test_the_whole_way_from_an_unanswered_question_to_the_leads_reply(system: Ru
     assert reply["name"].startswith(told["query"]["lead"]) and reply["query"]["state"] == "replied"
 
 
-def staff_browser(system: Running, name: str) -> httpx.Client:
-    """A signed-in browser of the member of staff with that name, whose password the first start printed."""
+def credentials(system: Running, name: str) -> tuple[str, str]:
+    """E-mail and password of the member of staff with that name, as the first start printed them."""
     line = next(line for line in system.output.read_text().splitlines() if line.rstrip().endswith(name))
     email, password = line.split()[:2]
+    return email, password
+
+
+def staff_sign_in(page, system: Running, name: str) -> None:
+    """Sign a browser's page in as that member of staff."""
+    email, password = credentials(system, name)
+    page.goto(f"{system.url}/console/sign-in")
+    page.locator("input[name=email]").fill(email)
+    page.locator("input[name=password]").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/console")
+
+
+def staff_browser(system: Running, name: str) -> httpx.Client:
+    """A signed-in browser of the member of staff with that name."""
+    email, password = credentials(system, name)
     client = httpx.Client(base_url=system.url, follow_redirects=True, timeout=30, trust_env=False)
     page = client.get("/console/sign-in").text
-    token = re.search(r'name="csrf" value="([^"]+)"', page)
-    answer = client.post("/console/sign-in", data={"email": email, "password": password, **({"csrf": token.group(1)} if token else {})})
+    token = re.search(r'name="form_token" value="([^"]+)"', page).group(1)
+    answer = client.post("/console/sign-in", data={"email": email, "password": password, "form_token": token})
     assert answer.status_code == 200 and str(answer.url).endswith("/console"), answer.text[:500]
     return client
 

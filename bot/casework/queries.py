@@ -60,7 +60,9 @@ class QueryDesk:
                 choose_lead(Need(id, None, kind), staff, {}, today)
                 self._calendars[id].due(today, area.promise.days(kind))
 
-    def open(self, conversation_id: str, asked_seq: int, *, reason: str, topic: str | None = None, kind: str = "ordinary") -> QueryCard:
+    def open(
+        self, conversation_id: str, asked_seq: int, *, reason: str, topic: str | None = None, kind: str = "ordinary", language: str = "en"
+    ) -> QueryCard:
         """Log a question, route it to a named lead and promise a day; committed when this returns.
 
         The same message asked for twice gives the same query.
@@ -68,7 +70,7 @@ class QueryDesk:
         try:
             with self._database.write() as session:
                 known = session.scalar(select(Query).where(Query.conversation_id == conversation_id, Query.asked_seq == asked_seq))
-                query = known or self._log(session, conversation_id, asked_seq, reason, topic, kind)
+                query = known or self._log(session, conversation_id, asked_seq, reason, topic, kind, language)
                 session.flush()
                 return self.card(query)
         except IntegrityError:
@@ -80,7 +82,7 @@ class QueryDesk:
             select(Query).options(joinedload(Query.lead)).where(Query.conversation_id == conversation_id, Query.asked_seq == asked_seq)
         ).one()
 
-    def _log(self, session: Session, conversation_id: str, asked_seq: int, reason: str, topic: str | None, kind: str) -> Query:
+    def _log(self, session: Session, conversation_id: str, asked_seq: int, reason: str, topic: str | None, kind: str, language: str) -> Query:
         conversation = session.get_one(Conversation, conversation_id)
         area = self._areas.get(conversation.area, self._default)
         now, today = self._clock.now(), self._clock.today()
@@ -93,6 +95,7 @@ class QueryDesk:
             topic=topic,
             area=area.id,
             kind=kind,
+            language=language,
             reason=reason,
             state="logged",
             lead_id=lead.id,

@@ -68,8 +68,10 @@ class AnswerProblem(Exception):
 class Answers:
     """All reviewed answers, with the register of sources and the words of the system itself."""
 
-    def __init__(self, answers: Mapping[str, Answer], sources: Mapping[str, Source], system: Mapping[str, str]) -> None:
-        self._answers, self._sources, self._system = answers, sources, system
+    def __init__(
+        self, answers: Mapping[str, Answer], sources: Mapping[str, Source], system: Mapping[str, str], languages: Mapping[str, Mapping]
+    ) -> None:
+        self._answers, self._sources, self._system, self._languages = answers, sources, system, languages
 
     @classmethod
     def load(cls, folder: Path) -> "Answers":
@@ -86,7 +88,7 @@ class Answers:
                 if topic in answers:
                     raise AnswerProblem(f"{path.name}: {topic} is answered twice")
                 answers[topic] = _answer(path.name, topic, entry, sources)
-        return cls(answers, sources, read_yaml(folder / "system.yml"))
+        return cls(answers, sources, read_yaml(folder / "system.yml"), read_yaml(folder / "languages.yml"))
 
     def __contains__(self, topic: str) -> bool:
         return topic in self._answers
@@ -104,6 +106,10 @@ class Answers:
     def say(self, key: str, **words: str) -> str:
         """A sentence of the system itself (`data/answers/system.yml`) with its words filled in."""
         return self._system[key].strip().format(**words)
+
+    def in_language(self, language: str) -> str:
+        """The short reply in another language (ISO 639-1), or nothing where we have none."""
+        return self._languages[language]["text"] if language in self._languages else ""
 
     def wording(self, topic: str, area: Area, role: str = "parent", short: bool = False) -> Wording:
         """The answer on `topic` as somebody in `area` with `role` (parent or school) is told it."""

@@ -11,12 +11,14 @@ class Network:
     Parameters
     ----------
     hidden: units of the hidden layer (ReLU); 0 for none, which is multinomial logistic regression.
-    rate: first learning rate, falling to nothing over `epochs`.
+    epochs: times every example is seen; more where there are so few examples that this makes under `LEAST_STEPS` steps.
+    rate: first learning rate, falling to nothing at the end.
     input_dropout, hidden_dropout: share of numbers left out at random in training.
     smoothing: share of each label spread over all classes.
     """
 
     BATCH = 256
+    LEAST_STEPS = 600
     DECAY = 1e-4
 
     def __init__(
@@ -40,8 +42,10 @@ class Network:
         self._weights = self._start(random, width, count)
         targets = np.full((examples, count), self.smoothing / count, np.float32)
         targets[np.arange(examples), classes] += 1 - self.smoothing
-        adam = Adam(self._weights, self.rate, steps=self.epochs * -(-examples // self.BATCH), decay=self.DECAY)
-        for _ in range(self.epochs):
+        steps_an_epoch = -(-examples // self.BATCH)
+        epochs = max(self.epochs, -(-self.LEAST_STEPS // steps_an_epoch))
+        adam = Adam(self._weights, self.rate, epochs * steps_an_epoch, self.DECAY)
+        for _ in range(epochs):
             order = random.permutation(examples)
             for start in range(0, examples, self.BATCH):
                 rows = order[start : start + self.BATCH]

@@ -133,6 +133,11 @@ class TypingMender:
         found = self._spell.lookup(word, Verbosity.TOP, max_edit_distance=1)
         return found[0].term if found else word
 
+    def known_share(self, text: str) -> float:
+        """Share of the words of `text` that are known as they stand; 1 if there are none."""
+        found = words(text)
+        return sum(word in self._known for word in found) / len(found) if found else 1.0
+
     def mend(self, text: str) -> str:
         """`text` with unknown words replaced by the nearest known word one edit away."""
         return _WORD.sub(lambda m: self._mended(m.group(0)), text)

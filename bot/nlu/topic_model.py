@@ -137,11 +137,11 @@ class Neighbours:
     REACH = 0.05
 
     def __init__(self, examples: np.ndarray, classes: np.ndarray) -> None:
-        self._examples, self._classes = examples.astype(np.float32), classes
+        self._examples, self._classes = np.ascontiguousarray(examples, np.float32), classes
 
     def votes(self, vectors: np.ndarray, topics: int) -> tuple[np.ndarray, np.ndarray]:
         """Share of votes for each topic (a row a vector), and the cosine to the nearest example."""
-        nearness = vectors @ self._examples.T
+        nearness = (self._examples @ vectors.T).T
         count = min(self.COUNT, nearness.shape[1])
         nearest = np.argpartition(-nearness, count - 1, axis=1)[:, :count]
         near = np.take_along_axis(nearness, nearest, axis=1)

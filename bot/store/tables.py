@@ -165,6 +165,7 @@ class Query(Base):
     topic: Mapped[str | None] = mapped_column(String(60))
     area: Mapped[str] = mapped_column(String(40))
     kind: Mapped[str] = mapped_column(String(12))
+    language: Mapped[str] = mapped_column(String(8), default="en")
     reason: Mapped[str] = mapped_column(String(40))
     state: Mapped[str] = mapped_column(String(20))
     lead_id: Mapped[str] = mapped_column(ForeignKey("staff.id"))

@@ -16,11 +16,12 @@ from rasa.shared.utils import io
 from bot.nlu.text import Glossary, TypingMender, clean, words
 
 MENDED = "mended"
+KNOWN_SHARE = "known_share"
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_TOKENIZER, is_trainable=True)
 class TextMender(GraphComponent):
-    """Sets `mended` on each message: cleaned, abbreviations spelt out (`glossary`), typing errors mended."""
+    """Sets `mended` on each message: cleaned, abbreviations spelt out (`glossary`), typing errors mended; and `known_share`."""
 
     @staticmethod
     def get_default_config() -> Dict[Text, Any]:
@@ -68,11 +69,9 @@ class TextMender(GraphComponent):
         return training_data
 
     def process(self, messages: List[Message]) -> List[Message]:
-        """Set `mended` on each message that has text."""
+        """Set both on each message."""
         for message in messages:
-            message.set(MENDED, self.mend(message.get(TEXT) or ""), add_to_output=False)
+            spelt_out = self._glossary.spell_out(clean(message.get(TEXT) or ""))
+            message.set(MENDED, self._mender.mend(spelt_out), add_to_output=False)
+            message.set(KNOWN_SHARE, self._mender.known_share(spelt_out), add_to_output=False)
         return messages
-
-    def mend(self, text: Text) -> Text:
-        """One text as the components behind see it."""
-        return self._mender.mend(self._glossary.spell_out(clean(text)))

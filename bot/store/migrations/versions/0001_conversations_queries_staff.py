@@ -67,6 +67,7 @@ def upgrade() -> None:
     sa.Column('topic', sa.String(length=60), nullable=True),
     sa.Column('area', sa.String(length=40), nullable=False),
     sa.Column('kind', sa.String(length=12), nullable=False),
+    sa.Column('language', sa.String(length=8), nullable=False),
     sa.Column('reason', sa.String(length=40), nullable=False),
     sa.Column('state', sa.String(length=20), nullable=False),
     sa.Column('lead_id', sa.String(length=32), nullable=False),

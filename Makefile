@@ -36,7 +36,7 @@ evaluate: ## Run benchmarks/data/dev.csv through the whole system and print what
 	@$(PYTHON) -m bot.setup run
 	@./signpost evaluate benchmarks/data/dev.csv
 
-benchmark: ## Measure Signpost against stock Rasa (half an hour); writes benchmarks/engine.md
+benchmark: ## Measure Signpost against stock Rasa (a quarter of an hour); writes benchmarks/engine.md
 	@$(PYTHON) -m bot.setup run
 	@$(APP) -m benchmarks.engine
 

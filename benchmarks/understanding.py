@@ -28,6 +28,7 @@ from bot.nlu.embedding import WIDTH, SentenceEncoder
 from bot.nlu.network import Network
 from bot.nlu.text import Glossary, TypingMender, clean, sentences, words
 from bot.nlu.topic_model import Neighbours, Ranking, Scaling, TopicModel, Weights
+from bot.nlu.urgent import UrgentPatterns
 from bot.nlu.wording import WordingModel
 from bot.settings import ROOT
 
@@ -53,9 +54,12 @@ class Examples:
 
 @dataclass(frozen=True)
 class Case:
-    """A message of dev.csv in its parts, with the topics that are right for it and those of its second question."""
+    """A message of dev.csv in its parts, with the topics that are right for it and those of its second question.
 
-    text: str
+    `dangers` are the urgent topics that the reviewed patterns raise before the model is asked.
+    """
+
+    dangers: tuple[str, ...]
     parts: list[str]
     vectors: np.ndarray
     right: frozenset[str]
@@ -73,6 +77,7 @@ class Reader:
                 counts[word] = counts.get(word, 0) + 1
         known = self._glossary.words() | {word for word, count in counts.items() if count > 2}
         self._mender = TypingMender(known)
+        self._urgent = UrgentPatterns.load(ROOT / "data" / "policy" / "urgent.yml")
         self._encoder = SentenceEncoder(ROOT / "var" / "sentence-model", threads=2)
 
     def examples(self, texts: Sequence[str], labels: Sequence[str]) -> Examples:
@@ -87,7 +92,8 @@ class Reader:
         parts = [whole, *split] if len(split) > 1 else [whole]
         accepted = {row["expect"], *row["accept"].split("|")} - {""}
         right = frozenset("unclear" if topic == "clarify" else topic for topic in accepted)
-        return Case(row["text"], parts, self._encoder.encode(parts), right, frozenset(row["second"].split("|")) - {""})
+        dangers = tuple(danger.topic for danger in self._urgent.find(clean(row["text"])))
+        return Case(dangers, parts, self._encoder.encode(parts), right, frozenset(row["second"].split("|")) - {""})
 
     def mend(self, text: str) -> str:
         """One text, cleaned, spelt out and mended."""
@@ -246,7 +252,7 @@ def outcomes(cases: Sequence[Case], rankings: Sequence[list[Ranking]], rule: Ban
     for case, ranked in zip(cases, rankings):
         decision = decide(case.parts, ranked, rule)
         right = case.right | case.second
-        answered = set(decision.topics)
+        answered = set(case.dangers[:1]) or set(decision.topics)
         if answered:
             count["wrong" if answered - right else "right"] += 1
             count["both"] += bool(answered & case.right) and bool(answered & case.second)
@@ -272,11 +278,15 @@ def table_of_thresholds(cases: Sequence[Case], rankings: Sequence[list[Ranking]]
         yield f"| {shown} | {' | '.join(f'{100 * f:.1f}' for f in figures)} |"
     found = outcomes(cases, rankings, bands())
     pairs = sum(bool(case.second) for case in cases)
+    alarms = [bool(bands().urgent & {*case.dangers, *decide(case.parts, r, bands()).topics}) for case, r in zip(cases, rankings)]
+    danger = [bool(bands().urgent & case.right) for case in cases]
+    caught = sum(a and d for a, d in zip(alarms, danger))
+    yield f"\nUrgent messages recognised: {caught} of {sum(danger)}. False alarms: {sum(alarms) - caught} of {len(cases) - sum(danger)}."
     yield f"\nBoth questions answered: {found['both']} of {pairs} messages with two. Wrong second answers: {found['false second']} of {len(cases)}."
 
 
 def table_of_hint3(folder: Path) -> Iterator[str]:
-    """Accuracy on in-scope messages and out-of-scope AUROC beside what was published."""
+    """Accuracy on in-scope messages and out-of-scope AUROC (probability times nearness squared) beside what was published."""
     yield "| bot | accuracy: Rasa DIET+ConveRT | trial | here | AUROC: Rasa | trial | here |\n|---|---|---|---|---|---|---|"
     for bot, (accuracy, auroc) in PUBLISHED.items():
         seen, asked = (list(csv.DictReader((folder / part / f"{bot}.csv").open(encoding="utf-8"))) for part in ("train", "test"))
@@ -285,7 +295,7 @@ def table_of_hint3(folder: Path) -> Iterator[str]:
         rankings = TopicModel().fit(train.texts, train.vectors, train.labels).rank(test.texts, test.vectors)
         known = test.labels != OUT_OF_SCOPE
         right = np.mean([r.topics[0] == label for r, label in zip(rankings, test.labels) if label != OUT_OF_SCOPE])
-        apart = roc_auc_score(known, [r.probabilities[0] * max(r.nearness, 0) for r in rankings])
+        apart = roc_auc_score(known, [r.probabilities[0] * max(r.nearness, 0) ** 2 for r in rankings])
         yield f"| {bot} | {accuracy:.3f} | {TRIAL[bot][0]:.3f} | {right:.3f} | {auroc:.2f} | {TRIAL[bot][1]:.2f} | {apart:.2f} |"
 
 

@@ -20,12 +20,13 @@ _POSSIBLE = 10
 
 @dataclass(frozen=True)
 class Bands:
-    """Thresholds on `Ranking.confidence`, chosen from the risk-coverage curve in docs/understanding.md.
+    """Thresholds on `Ranking.confidence` unless said otherwise, chosen from the risk-coverage curve in docs/understanding.md.
 
     answer_from: answered from here up.
     ask_from: asked back from here up, handed over below.
+    near_from: nearness to an example below which nothing is answered, however sure.
     also_from: two sentences that ask about different topics are both answered from here up.
-    urgent_from: a sentence alone raises an urgent topic from here up.
+    urgent_from: the probabilities of all urgent topics together raise the likeliest of them from here up.
     choices: how many topics a question back may offer.
     urgent: topics that come first and are never offered as a choice.
     never_offered: further topics that are no choice to offer and no second question (small talk).
@@ -33,8 +34,9 @@ class Bands:
 
     answer_from: float
     ask_from: float
+    near_from: float = 0.45
     also_from: float = 0.45
-    urgent_from: float = 0.8
+    urgent_from: float = 0.5
     choices: int = 3
     urgent: frozenset[str] = frozenset()
     never_offered: frozenset[str] = frozenset()
@@ -54,11 +56,14 @@ def decide(parts: Sequence[str], rankings: Sequence[Ranking], bands: Bands) -> D
     seen = together(rankings)
     first = seen.topics[0]
     questions = _questions(parts, rankings, bands)
-    if len(questions) > 1 or any(topic in bands.urgent for topic in questions):
+    urgent = [topic for topic in seen.topics if topic in bands.urgent]
+    if urgent and sum(map(seen.probability, urgent)) >= bands.urgent_from:
+        return Decision(urgent[0], topics=(urgent[0], *questions)[:MOST_TOPICS])
+    if len(questions) > 1:
         return Decision(questions[0], topics=questions)
     if first == UNCLEAR:
         return Decision(ASK_BACK, choices=_choices(seen, bands))
-    if seen.confidence >= bands.answer_from:
+    if seen.confidence >= bands.answer_from and seen.nearness >= bands.near_from:
         return Decision(first, topics=(first,))
     if seen.confidence >= bands.ask_from and first not in bands.urgent:
         return Decision(ASK_BACK, choices=_choices(seen, bands))
@@ -82,22 +87,19 @@ def _logarithms(ranking: Ranking, topics: Sequence[str]) -> np.ndarray:
 
 
 def _questions(parts: Sequence[str], rankings: Sequence[Ranking], bands: Bands) -> tuple[str, ...]:
-    """Topics that single sentences are surely about, urgent ones first; of the others the surest first.
+    """Topics that single sentences are surely about, the surest first.
 
     A sentence that does not ask is background, and a topic far down the ranking of the whole message is a misreading: neither
-    is a question of its own, unless it is urgent.
+    is a question of its own.
     """
-    possible = rankings[0].topics[:_POSSIBLE]
+    barred = bands.urgent | bands.never_offered | {UNCLEAR}
+    possible = set(rankings[0].topics[:_POSSIBLE]) - barred
     sure: dict[str, float] = {}
     for sentence, ranking in zip(parts[1:], rankings[1:]):
-        topic, confidence = ranking.topics[0], ranking.confidence
-        if topic in bands.urgent:
-            counts = confidence >= bands.urgent_from
-        else:
-            counts = confidence >= bands.also_from and asks(sentence) and topic in possible and topic not in bands.never_offered | {UNCLEAR}
-        if counts:
-            sure[topic] = max(confidence, sure.get(topic, 0.0))
-    return tuple(sorted(sure, key=lambda topic: (topic not in bands.urgent, -sure[topic]))[:MOST_TOPICS])
+        topic = ranking.topics[0]
+        if topic in possible and ranking.confidence >= bands.also_from and asks(sentence):
+            sure[topic] = max(ranking.confidence, sure.get(topic, 0.0))
+    return tuple(sorted(sure, key=sure.__getitem__, reverse=True)[:MOST_TOPICS])
 
 
 def _choices(ranking: Ranking, bands: Bands) -> tuple[str, ...]:

@@ -31,8 +31,9 @@ class TopicClassifier(GraphComponent):
         return {
             "answer_from": 0.65,
             "ask_from": 0.08,
+            "near_from": 0.45,
             "also_from": 0.45,
-            "urgent_from": 0.8,
+            "urgent_from": 0.5,
             "choices": 3,
             "urgent": [],
             "never_offered": [],
@@ -42,7 +43,7 @@ class TopicClassifier(GraphComponent):
     def __init__(self, config: Dict[Text, Any], storage: ModelStorage, resource: Resource, model: TopicModel) -> None:
         self._config, self._storage, self._resource, self._model = config, storage, resource, model
         self._bands = Bands(
-            **{name: config[name] for name in ("answer_from", "ask_from", "also_from", "urgent_from", "choices")},
+            **{name: config[name] for name in ("answer_from", "ask_from", "near_from", "also_from", "urgent_from", "choices")},
             **{name: frozenset(config[name]) for name in ("urgent", "never_offered")},
         )
 

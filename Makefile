@@ -5,7 +5,7 @@ ENGINE := .venv/engine/bin/python
 export RASA_TELEMETRY_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-app test-engine train evaluate benchmark settings clean
+.PHONY: help run test test-fast test-app test-engine train evaluate benchmark pictures settings clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F': *' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,10 @@ evaluate: ## Run benchmarks/data/dev.csv through the whole system and print what
 benchmark: ## Measure Signpost against stock Rasa (a quarter of an hour); writes benchmarks/engine.md
 	@$(PYTHON) -m bot.setup run
 	@$(APP) -m benchmarks.engine
+
+pictures: ## Take the README's pictures anew
+	@$(PYTHON) -m bot.setup test
+	@$(APP) -m docs.pictures
 
 settings: ## List everything that can be set
 	@$(PYTHON) -m bot.setup test-fast

@@ -11,6 +11,10 @@ from bot.conversations.outbound import Outbound
 _OUTCOMES = {"answer": "answer", "check": "answer", "case": "answer", "talk": "talk", "out": "out"}
 
 
+# Topics that speak of another area themselves.
+_ELSEWHERE = frozenset({"other_area", "ehcp_moving_area", "joint_therapy_review"})
+
+
 class Answer(SignpostAction):
     """`action_answer`: what we know about each topic that was understood; what is a person's work among them goes to one."""
 
@@ -23,6 +27,8 @@ class Answer(SignpostAction):
                 await HandOver(self.services).pass_on(dispatcher, turn, topic)
             else:
                 self.answer(dispatcher, turn, topic)
+        if turn.elsewhere and not _ELSEWHERE & set(turn.topics) and any(self._is_local(t) for t in turn.topics):
+            self.answer(dispatcher, turn, "other_area")
         about = [t for t in turn.topics if self.services.topics[t].kind not in ("talk", "out")]
         return [SlotSet("last_topic", about[-1])] if about else []
 
@@ -39,6 +45,10 @@ class Answer(SignpostAction):
                 choices=tuple(self._offers(topic)),
             ),
         )
+
+    def _is_local(self, topic: str) -> bool:
+        """Whether an answer rests on an area's own rule or fact."""
+        return any(not id.startswith(("law:", "H-")) for id in self.services.answers[topic].sources)
 
     def _offers(self, topic: str):
         for offer in self.services.answers[topic].offer:

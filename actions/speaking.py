@@ -50,6 +50,7 @@ class Turn:
     choices: tuple[str, ...]
     language: str
     last_topic: str | None
+    elsewhere: bool = False
 
     @property
     def reference(self) -> str | None:
@@ -75,12 +76,16 @@ class SignpostAction(Action):
         asked = next((e for e in reversed(tracker.events) if e.get("event") == "user"), {})
         metadata = asked.get("metadata") or {}
         understood = latest.get("understanding") or {}
+        named = {e["value"] for e in understood.get("entities") or () if e["kind"] == "area"}
+        known = [area for area in named if area in self.services.areas]
         intent = (latest.get("intent") or {}).get("name") or ""
         return Turn(
             conversation_id=tracker.sender_id,
             seq=int(metadata.get("seq", 0)),
             text=latest.get("text") or "",
-            area=self.services.area(metadata.get("area", "")),
+            # "We live in Hampshire": what is said is then Hampshire's, unless several places are named.
+            area=self.services.area(known[0] if len(named) == 1 and known else metadata.get("area", "")),
+            elsewhere=named == {"elsewhere"},
             role=metadata.get("role", "parent"),
             intent=intent,
             topics=tuple(understood.get("topics") or ()) or ((intent,) if intent in self.services.topics else ()),

@@ -1,0 +1,64 @@
+"""The README's pictures, taken from a running system: `make pictures`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from bot.running import Running, running
+
+IMAGES = Path(__file__).parent / "images"
+QUESTIONS = [
+    "He was discharged last year and has got worse again. Can we come back to the service?",
+    "I want to speak to a real person please",
+]
+
+
+def chat(page: Page, system: Running) -> str:
+    """Ask both questions on the chat page and take its picture; the lead who has the second."""
+    page.goto(f"{system.url}/chat")
+    for question in QUESTIONS:
+        page.get_by_label("Your message").fill(question)
+        page.get_by_role("button", name="Send").click()
+        page.get_by_text(question).first.wait_for()
+        page.wait_for_timeout(1500)
+    page.goto(f"{system.url}/chat")
+    page.get_by_text("Where this comes from").first.click()
+    page.screenshot(path=IMAGES / "conversation.png", full_page=True)
+    return page.inner_text("main").split("I have passed your question to ")[1].split(",")[0]
+
+
+def console(page: Page, system: Running, lead: str) -> None:
+    """Sign in as the lead and take the picture of the query."""
+    line = next(line for line in system.output.read_text().splitlines() if line.rstrip().endswith(lead))
+    email, password = line.split()[:2]
+    page.goto(f"{system.url}/console/sign-in")
+    page.locator("input[name=email]").fill(email)
+    page.locator("input[name=password]").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/console")
+    page.screenshot(path=IMAGES / "inbox.png", full_page=True)
+    page.locator('a[href^="/console/queries/"]').first.click()
+    page.get_by_text("The promise").first.wait_for()
+    page.screenshot(path=IMAGES / "console.png", full_page=True)
+
+
+def main() -> None:
+    """Take all pictures."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        sys.exit("Chromium is not installed: apt-get install chromium")
+    IMAGES.mkdir(exist_ok=True)
+    with running() as system, sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=executable, args=arguments)
+        lead = chat(browser.new_context(viewport={"width": 640, "height": 900}).new_page(), system)
+        console(browser.new_context(viewport={"width": 1280, "height": 900}).new_page(), system, lead)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import uuid
+from contextlib import closing
 
 import httpx
 import pytest
@@ -109,7 +110,7 @@ def test_the_whole_way_from_an_unanswered_question_to_the_leads_reply(system: Ru
     parent = Parent(system.url)
     [told] = parent.says("I want to speak to a real person please")
     reference = told["query"]["reference"]
-    with staff_browser(system, told["query"]["lead"]) as staff:
+    with closing(staff_browser(system, told["query"]["lead"])) as staff:
         inbox = staff.get("/console").text
         assert reference in inbox
         page = staff.get(re.search(rf'href="(/console/queries/[0-9a-f]+)"[^>]*>\s*{reference}', inbox).group(1))

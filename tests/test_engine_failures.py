@@ -42,6 +42,21 @@ def test_an_error_status_opens_a_query_and_the_next_message_works(settings, sign
         assert chat.post(text="and now").json()["messages"][0]["text"] == "you said: and now"
 
 
+def test_a_connection_that_breaks_is_tried_once_more_as_the_same_turn(settings, signpost, engine_double):
+    engine_double.break_connections = 1
+    with TestClient(create_app(settings)) as client:
+        [message] = Chat(client).post(text="hello").json()["messages"]
+    assert message["text"] == "you said: hello"
+    first, second = engine_double.turns
+    assert (first["again"], second["again"]) == (False, True) and first["message_id"] == second["message_id"]
+
+
+def test_a_connection_that_breaks_again_opens_a_query(settings, signpost, engine_double):
+    engine_double.break_connections = 2
+    with TestClient(create_app(settings)) as client:
+        told_the_truth(Chat(client).post(text="hello").json()["messages"][0])
+
+
 def test_an_engine_that_is_not_there_opens_a_query(settings, signpost, engine_double):
     engine_double.stop()
     with TestClient(create_app(settings)) as client:

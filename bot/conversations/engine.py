@@ -65,7 +65,7 @@ class RasaEngine:
             "metadata": {"area": turn.area, "role": turn.role, "seq": turn.seq},
         }
         try:
-            answer = await self._client.post(self._url, json=asked)
+            answer = await self._ask(asked)
         except httpx.TimeoutException as problem:
             raise EngineProblem("slow", type(problem).__name__) from problem
         except httpx.HTTPError as problem:
@@ -81,6 +81,14 @@ class RasaEngine:
         if not messages:
             raise EngineProblem("nonsense", "no message")
         return EngineReply(messages, understanding)
+
+    async def _ask(self, asked: dict[str, Any]) -> httpx.Response:
+        """Post a turn; once more if the connection broke. A kept connection may be closed by the engine in the moment it is used,
+        and `again` keeps a turn that was taken after all from being taken twice."""
+        try:
+            return await self._client.post(self._url, json=asked)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            return await self._client.post(self._url, json={**asked, "again": True})
 
     async def is_ready(self) -> bool:
         """Whether the engine has its model loaded."""

@@ -154,15 +154,22 @@ def build(config: dict, weights: dict[str, np.ndarray]):
 
 
 def convert(source: Path, target: Path) -> Path:
-    """Write `model.onnx` and `tokenizer.json` into folder `target`, from the folder `source` of the published model."""
+    """Write `model.onnx`, `model-int8.onnx` and `tokenizer.json` into folder `target`, from the folder `source` of the published model.
+
+    The int8 model takes half the time of a message and a quarter of the memory; its weights are quantised per channel (per tensor
+    they lose too much).
+    """
     import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = build(json.loads((source / "config.json").read_text()), read_weights(source / "model.safetensors"))
     target.mkdir(parents=True, exist_ok=True)
     (target / "tokenizer.json").write_bytes((source / "tokenizer.json").read_bytes())
-    unfinished = target / "model.onnx.part"
-    onnx.save(model, str(unfinished))
-    return unfinished.replace(target / "model.onnx")
+    full, small = target / "model.onnx.part", target / "model-int8.onnx.part"
+    onnx.save(model, str(full))
+    quantize_dynamic(full, small, weight_type=QuantType.QInt8, per_channel=True)
+    small.replace(target / "model-int8.onnx")
+    return full.replace(target / "model.onnx")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 
 WIDTH = 384
 EARLY_WIDTH = 3 * WIDTH
+_FILES = {"full": "model.onnx", "int8": "model-int8.onnx"}
 
 
 class SentenceEncoder:
@@ -18,7 +19,8 @@ class SentenceEncoder:
 
     Parameters
     ----------
-    folder: holds `model.onnx` and `tokenizer.json` (written at set-up by `bot.nlu.convert`).
+    folder: holds `model.onnx`, `model-int8.onnx` and `tokenizer.json` (written at set-up by `bot.nlu.convert`).
+    precision: `full` gives the published vectors, `int8` takes half the time (mean cosine to the full ones .99).
     threads: processor threads; one keeps the engine's other core free.
     """
 
@@ -26,7 +28,7 @@ class SentenceEncoder:
     _BATCH = 64
     _PADDING = 1.3
 
-    def __init__(self, folder: Path | str, threads: int = 1) -> None:
+    def __init__(self, folder: Path | str, threads: int = 1, precision: str = "int8") -> None:
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -35,7 +37,7 @@ class SentenceEncoder:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
-        self._session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(str(folder / _FILES[precision]), options, providers=["CPUExecutionProvider"])
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(self.MAX_TOKENS)
         self._tokenizer.no_padding()

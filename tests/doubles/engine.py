@@ -15,13 +15,14 @@ def says(text: str, **fields: Any) -> dict[str, Any]:
 
 
 class EngineDouble:
-    """Set `reply` (turn -> JSON value, or bytes sent as they are), `hang` (seconds) or `status`; `turns` holds what was asked."""
+    """Set `reply` (turn -> JSON value, or bytes sent as they are), `hang` (seconds), `break_connections` (how many) or `status`; `turns` holds what was asked."""
 
     def __init__(self, port: int = 0) -> None:
         self.turns: list[dict[str, Any]] = []
         self.reply: Callable[[dict[str, Any]], Any] = lambda turn: says(f"you said: {turn['text']}")
         self.hang = 0.0
         self.status = 200
+        self.break_connections = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -58,6 +59,10 @@ class EngineDouble:
             def do_POST(self) -> None:
                 turn = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 double.turns.append({**turn, "authorization": self.headers["Authorization"]})
+                if double.break_connections:
+                    double.break_connections -= 1
+                    self.close_connection = True
+                    return
                 if double.hang:
                     time.sleep(double.hang)
                 said = double.reply(turn)

@@ -20,4 +20,4 @@ def encoder():
     folder = ROOT / "var" / "sentence-model"
     if not (folder / "model.onnx").exists():
         pytest.fail("the sentence model is not there: run `make test`, which converts it")
-    return SentenceEncoder(folder)
+    return SentenceEncoder(folder, precision="full")

@@ -16,6 +16,15 @@ def test_the_vectors_are_the_published_models(encoder):
     assert like > 0.7 and unlike < 0.2
 
 
+def test_the_small_model_says_nearly_the_same(encoder):
+    from bot.nlu.embedding import SentenceEncoder
+    from tests.engine.conftest import ROOT
+
+    small = SentenceEncoder(ROOT / "var" / "sentence-model", precision="int8")
+    texts = ["my boy got discharged from therapy", "who pays for the OT in his plan", "he will not eat lumps"]
+    assert ((small.encode(texts)[:, :384] * encoder.encode(texts)[:, :384]).sum(axis=1) > 0.97).all()
+
+
 def test_a_text_has_the_same_vector_alone_and_among_others(encoder):
     texts = ["short", "a rather longer message about speech therapy in school and who pays for it", "who pays"]
     together = encoder.encode(texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List, Text
 
 from rasa.engine.graph import ExecutionContext, GraphComponent
@@ -25,10 +26,11 @@ class SentenceFeaturizer(GraphComponent):
 
     @staticmethod
     def get_default_config() -> Dict[Text, Any]:
-        return {"model": "var/sentence-model", "threads": 1, "most_sentences": 8}
+        return {"model": "var/sentence-model", "precision": "int8", "threads": 1, "most_sentences": 8}
 
     def __init__(self, config: Dict[Text, Any]) -> None:
-        self._encoder = SentenceEncoder(config["model"], config["threads"])
+        self._config = config
+        self._encoder = SentenceEncoder(config["model"], config["threads"], config["precision"])
         self._most = config["most_sentences"]
 
     @classmethod
@@ -38,7 +40,8 @@ class SentenceFeaturizer(GraphComponent):
     def process_training_data(self, training_data: TrainingData) -> TrainingData:
         """One vector for each example, as a whole."""
         examples = [e for e in training_data.training_examples if e.get(MENDED)]
-        vectors = self._encoder.encode([e.get(MENDED) for e in examples])
+        every_core = SentenceEncoder(self._config["model"], os.cpu_count() or 1, self._config["precision"])
+        vectors = every_core.encode([e.get(MENDED) for e in examples])
         for example, vector in zip(examples, vectors):
             example.set(PARTS, [example.get(MENDED)], add_to_output=False)
             example.set(PART_VECTORS, vector[None, :], add_to_output=False)

@@ -246,3 +246,11 @@ def test_the_ledger_balances_after_all_this(system: Running):
     done = subprocess.run([sys.executable, "-m", "bot.cli", "ledger", "--json"], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"balances": true' in done.stdout
+
+
+def test_a_reference_anywhere_in_a_message_finds_the_query(system: Running):
+    parent = Parent(system.url)
+    [told] = parent.says("I want to speak to a real person please")
+    reference = told["query"]["reference"]
+    [status] = parent.says(f"hello it is me again about the letter and {reference.lower()} is what you gave me")
+    assert status["topic"] == "query_status" and status["query"]["reference"] == reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Mapping
@@ -10,7 +11,8 @@ import spacy
 import yaml
 
 _AGE_UNITS = ["year", "years", "yr", "yrs", "yo", "y", "month", "months", "mth", "mths"]
-_REFERENCE = r"(?i)^sp-?[3479acdefhjkmnprtwxy]{8}$"
+# spaCy cuts "SP-7A3K9M4T" where letters meet digits, so references are found in the text itself.
+_REFERENCE = re.compile(r"\bsp[\s-]?[3479acdefhjkmnprtwxy]{8}\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,6 @@ class EntityFinder:
         patterns += [
             {"label": "age", "pattern": [{"LIKE_NUM": True}, {"ORTH": "-", "OP": "?"}, {"LOWER": {"IN": _AGE_UNITS}}, {"ORTH": "-", "OP": "?"}, {"LOWER": "old", "OP": "?"}]},
             {"label": "age", "pattern": [{"LOWER": {"REGEX": r"^\d{1,2}(yo|yrs?|mths?)$"}}]},
-            {"label": "reference", "pattern": [{"TEXT": {"REGEX": _REFERENCE}}]},
-            {"label": "reference", "pattern": [{"LOWER": "sp"}, {"ORTH": "-", "OP": "?"}, {"LOWER": {"REGEX": _REFERENCE.replace("sp-?", "")}}]},
         ]
         ruler.add_patterns(patterns)
 
@@ -54,5 +54,6 @@ class EntityFinder:
         return cls(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
 
     def find(self, text: str) -> list[Entity]:
-        """The entities of a message, in their order."""
-        return [Entity(e.label_, e.ent_id_ or e.text, e.text) for e in self._language(text).ents]
+        """The entities of a message: references first, then the others in their order."""
+        references = [Entity("reference", found, found) for found in _REFERENCE.findall(text)]
+        return references + [Entity(e.label_, e.ent_id_ or e.text, e.text) for e in self._language(text).ents]

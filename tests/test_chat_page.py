@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from bot.app import create_app
+from bot.clock import Clock
 from bot.channels.web import LONGEST_TEXT
 from bot.conversations.outbound import OfferedChoice, Outbound
 from bot.settings import Settings
@@ -27,10 +28,10 @@ def open_browser(tmp_path_factory, empty_database):
     """Makes a browser on a running app of its own; settings can be given by name."""
     with ExitStack() as opened:
 
-        def open_it(**changes) -> TestClient:
+        def open_it(clock: Clock = Clock(), **changes) -> TestClient:
             folder = tmp_path_factory.mktemp("chat_page")
             shutil.copyfile(empty_database, folder / "signpost.db")
-            app = create_app(replace(ENGINE_DOWN, data_dir=str(folder), **changes))
+            app = create_app(replace(ENGINE_DOWN, data_dir=str(folder), **changes), clock)
             add_staff(app.state.signpost.database, "Wren Larkspur", role="manager", title="Service manager", on_call=True)
             return opened.enter_context(TestClient(app))
 
@@ -173,8 +174,8 @@ def test_a_message_that_is_too_long_is_given_back(browser):
     assert "é" * (LONGEST_TEXT + 1) in page.text
 
 
-def test_a_limit_that_is_reached_does_not_lose_the_words(open_browser):
-    browser = open_browser(rate_limits="on")
+def test_a_limit_that_is_reached_does_not_lose_the_words(open_browser, time):
+    browser = open_browser(time.clock(), rate_limits="on")
     browser.get("/chat")
     for number in range(31):
         page = browser.post("/chat", data={"text": f"message {number}"}, follow_redirects=False)

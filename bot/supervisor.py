@@ -115,8 +115,8 @@ class Supervisor:
 
 
 def child_environment(**extra: str) -> dict[str, str]:
-    """This process's environment with telemetry off and `extra` set."""
-    return {**os.environ, "RASA_TELEMETRY_ENABLED": "false", "PYTHONUNBUFFERED": "1", **extra}
+    """This process's environment with telemetry and library warnings off and `extra` set."""
+    return {**os.environ, "RASA_TELEMETRY_ENABLED": "false", "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore", **extra}
 
 
 def python() -> str:

@@ -100,6 +100,13 @@ def test_text_is_never_a_command(system: Running, text):
     assert after["outcome"] == "handoff"
 
 
+def test_a_turn_after_some_quiet_seconds_is_answered(system: Running):
+    parent = Parent(system.url)
+    parent.says("thank you so much")
+    time.sleep(6.5)
+    assert parent.says("thank you so much")[0]["topic"] == "thank"
+
+
 def test_danger_gets_the_emergency_routes_first_and_the_on_call_lead(system: Running):
     [message] = Parent(system.url).says("my son is choking and his lips are going blue")
     assert (message["outcome"], message["topic"]) == ("urgent", "urgent_medical")

@@ -33,7 +33,10 @@ class KeptEndpoint(EndpointConfig):
         """Send a request to the endpoint and give back its JSON. Raises ClientResponseError on an error status."""
         headers: Dict[Text, Text] = {**self.headers, **(kwargs.pop("headers", None) or {})}
         if self._kept is None or self._kept.closed:
-            self._kept = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DEFAULT_REQUEST_TIMEOUT))
+            # The app closes idle connections after 75 s (bot/serve.py): ours go well before, or one would break in the moment of use.
+            self._kept = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=DEFAULT_REQUEST_TIMEOUT), connector=aiohttp.TCPConnector(keepalive_timeout=30)
+            )
         async with self._kept.request(
             method, concat_url(self.url, subpath), headers=headers, params=self.combine_parameters(kwargs), **kwargs
         ) as answer:

@@ -48,7 +48,7 @@ class WebChat:
             raise Problem(422, "unknown_area", f"We do not know the area {str(area)[:40]!r}. We know: {', '.join(sorted(self.areas))}.")
         if role is not None and role not in ROLES:
             raise Problem(422, "unknown_role", "The role must be parent or school.")
-        await to_thread.run_sync(self.limits.spend, "session", who, 120, 600)
+        await self.limits.spent("session", who, 120, 600)
         area = area or self.default_area
         welcome = f"{self.answers.say('welcome')}\n\n{self.answers.say('privacy_notice')}\n\n{self.areas[area].not_for_emergencies}"
         return await to_thread.run_sync(self.log.start, "web", area, role or "parent", [Outbound(welcome, outcome="talk")])
@@ -61,7 +61,7 @@ class WebChat:
             text = self._text(text)
         elif not isinstance(choice, str) or text is not None:
             raise Problem(422, "choice", "Send either a text or the id of a choice, not both.")
-        await to_thread.run_sync(self.limits.spend, "message", conversation_id, 30, 60)
+        await self.limits.spent("message", conversation_id, 30, 60)
         try:
             return await to_thread.run_sync(self.log.accept, conversation_id, client_id, text or "", choice)
         except UnknownChoice:
@@ -81,7 +81,7 @@ class WebChat:
         """Take the turn and wait for it, but no longer than `reply_wait`; whether it is done, and what was said so far."""
         done = accepted.done
         if not done:
-            task = self.turns.begin(accepted.conversation_id, accepted.message_id)
+            task = self.turns.begin(accepted.conversation_id, accepted.message_id, accepted.waiting)
             done = bool((await asyncio.wait({task}, timeout=self.reply_wait))[0])
             if done and (said := task.result()) is not None:
                 return True, said
@@ -94,10 +94,10 @@ def routes(chat: WebChat) -> list[Route]:
     async def conversation(request: Request) -> str:
         given = request.headers.get("authorization", "")
         scheme, _, token = given.partition(" ")
-        found = await to_thread.run_sync(chat.log.by_token, token.strip()) if scheme.lower() == "bearer" and token else None
+        found = await to_thread.run_sync(chat.log.id_by_token, token.strip()) if scheme.lower() == "bearer" and token else None
         if found is None:
             raise NOT_SIGNED_IN
-        return found.id
+        return found
 
     async def start(request: Request) -> Response:
         body = await json_body(request, optional=True)

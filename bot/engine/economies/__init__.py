@@ -9,9 +9,9 @@ from __future__ import annotations
 from rasa.core.utils import AvailableEndpoints
 
 from bot.engine.economies.actions import check_schema_once, keep_connections, send_recent_events
-from bot.engine.economies.predictions import remember_rules
+from bot.engine.economies.predictions import remember_rules, trust_the_model
 from bot.engine.economies.runner import run_without_dask
-from bot.engine.economies.trackers import look_events_up_once
+from bot.engine.economies.trackers import copy_without_replay, look_events_up_once
 
 
 def install(endpoints: AvailableEndpoints) -> None:
@@ -20,5 +20,7 @@ def install(endpoints: AvailableEndpoints) -> None:
     check_schema_once()
     send_recent_events()
     look_events_up_once()
+    copy_without_replay()
     run_without_dask()
     remember_rules()
+    trust_the_model()

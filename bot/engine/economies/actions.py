@@ -16,6 +16,7 @@ from rasa.core.actions.action import RemoteAction
 from rasa.core.constants import DEFAULT_REQUEST_TIMEOUT
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.trackers import DialogueStateTracker, EventVerbosity
+from rasa.shared.utils.schemas.events import EVENTS_SCHEMA
 from rasa.utils.endpoints import ClientResponseError, EndpointConfig, concat_url
 
 RECENT_EVENTS = 40
@@ -61,15 +62,26 @@ def keep_connections(endpoint: Optional[EndpointConfig]) -> Optional[KeptEndpoin
 
 
 def check_schema_once() -> None:
-    """Validate the actions' answers with a validator that is built once; what is refused stays the same."""
-    schema = RemoteAction.action_response_format_spec()
-    validator = validator_for(schema)(schema)
+    """Validate the actions' answers with validators that are built once, each event against its own kind; what is refused stays the same."""
+    kinds = {kind["properties"]["event"]["const"]: _validator(kind) for kind in EVENTS_SCHEMA["items"]["oneOf"]}
+    any_event = _validator({key: value for key, value in EVENTS_SCHEMA["items"].items() if key != "oneOf"})
+    whole = RemoteAction.action_response_format_spec()
+    but_events = _validator({**whole, "properties": {**whole["properties"], "events": {"type": "array"}}})
+    full = _validator(whole)
 
     def validate(_action: RemoteAction, result: Dict[Text, Any]) -> bool:
-        validator.validate(result)
+        but_events.validate(result)
+        for event in result.get("events", ()):
+            kind = kinds.get(event.get("event")) if isinstance(event, dict) else None
+            if kind is None or not (any_event.is_valid(event) and kind.is_valid(event)):
+                full.validate(result)
         return True
 
     RemoteAction._validate_action_result = validate
+
+
+def _validator(schema: Dict[Text, Any]) -> Any:
+    return validator_for(schema)(schema)
 
 
 def send_recent_events() -> None:

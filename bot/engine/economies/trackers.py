@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from functools import lru_cache
 from typing import Any, Iterable, Optional, Text, Tuple
@@ -60,3 +61,19 @@ class LiveTrackers(InMemoryTrackerStore):
 def look_events_up_once() -> None:
     """Remember which class stands for an event's name: Rasa walks all subclasses for each event of a conversation."""
     Event.resolve_by_type = staticmethod(lru_cache(maxsize=None)(Event.resolve_by_type))
+
+
+def copy_without_replay() -> None:
+    """Copy a conversation as it stands; Rasa plays all its events through again, before every action."""
+
+    def as_it_stands(tracker: DialogueStateTracker) -> DialogueStateTracker:
+        twin = copy.copy(tracker)
+        twin.events = copy.copy(tracker.events)
+        twin.slots = copy.copy(tracker.slots)
+        for name, slot in tracker.slots.items():
+            twin.slots[name] = copy.copy(slot)
+        twin.active_loop = copy.copy(tracker.active_loop)
+        twin.latest_action = copy.copy(tracker.latest_action)
+        return twin
+
+    DialogueStateTracker.copy = as_it_stands

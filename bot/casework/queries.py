@@ -102,6 +102,8 @@ class QueryDesk:
             lead=lead,
             due_on=self._calendars[area.id].due(today, area.promise.days(kind)),
             asked_at=now,
+            state_since=now,
+            next_look_at=now,
         )
         session.add(query)
         session.flush()
@@ -120,7 +122,9 @@ class QueryDesk:
     def move(self, session: Session, query: Query, state: str, actor: str, detail: dict[str, Any] | None = None) -> None:
         """Change a query's state by the table of moves and record it. Raises NotAllowed."""
         check_move(query.state, state)
-        query.state = state
+        query.state, query.state_since = state, self._clock.now()
+        query.ended_at = None if query.is_open else query.state_since
+        query.next_look_at = query.state_since if query.is_open else None
         self._record(session, query, state, actor, detail)
 
     def note(self, session: Session, query: Query, kind: str, actor: str, detail: dict[str, Any] | None = None) -> None:

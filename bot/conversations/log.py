@@ -95,6 +95,26 @@ class ConversationLog:
         with self._database.read() as session:
             return session.scalar(_ID_BY_TOKEN, {"hash": token_hash(token)})
 
+    def for_address(self, channel: str, external_id: str, area: str, role: str, greeting: Sequence[Outbound] = ()) -> str:
+        """The conversation of an address on a channel that pushes, begun with `greeting` if there is none; its id."""
+        known = select(Conversation.id).where(Conversation.channel == channel, Conversation.external_id == external_id)
+        with self._database.read() as session:
+            found = session.scalar(known)
+        if found is not None:
+            return found
+        try:
+            with self._database.write() as session:
+                conversation = Conversation(
+                    id=new_id(), channel=channel, external_id=external_id, token_hash=None, area=area, role=role, last_seq=0, created_at=self._clock.now()
+                )
+                session.add(conversation)
+                session.flush()
+                self.append(session, conversation.id, greeting)
+                return conversation.id
+        except IntegrityError:
+            with self._database.read() as session:
+                return session.scalars(known).one()
+
     def by_token(self, token: str) -> Conversation | None:
         """The conversation that a token opens."""
         with self._database.read() as session:

@@ -27,6 +27,14 @@ def patterns():
         ("my daughter says she wants to die", "urgent_mental_health"),
         ("hes been cutting his arms", "urgent_mental_health"),
         ("i want to kill myself", "urgent_mental_health"),
+        ("he keeps saying what's the point of me", "urgent_mental_health"),
+        ("my boy says we'd be happier without him", "urgent_mental_health"),
+        ("i've had thoughts of not being here", "urgent_mental_health"),
+        ("my partner scares us", "urgent_safeguarding"),
+        ("he was left on his own all night", "urgent_safeguarding"),
+        ("I am worried about what goes on at home", "urgent_safeguarding"),
+        ("she choked at tea and hasn't been right since", "urgent_medical"),
+        ("the plaster has gone cold and he can't feel his toes", "urgent_medical"),
     ],
 )
 def test_danger_is_found(patterns, text, topic):
@@ -44,6 +52,11 @@ def test_danger_is_found(patterns, text, topic):
         "school wants safeguarding training for staff",
         "who pays for the speech therapy",
         "this is doing my head in",
+        "what's the point of me filling it in again",
+        "they think the class would be happier without him",
+        "who looks after him when I'm dead",
+        "she chokes up when she has to read aloud",
+        "we moved two years ago after domestic abuse",
     ],
 )
 def test_a_figure_of_speech_or_the_past_is_no_alarm(patterns, text):

@@ -185,14 +185,14 @@ class ChatPages:
         refuse_cross_site(request, self._settings.site)
         form = await read_form(request)
         answer = RedirectResponse(Manner.of(form).address("/chat"), 303)
-        self._keep_for(answer, self.token(request), bool(form.get("wanted")))
+        self._choose(answer, self.token(request), bool(form.get("wanted")))
         return answer
 
     async def keep_by_script(self, request: Request) -> Response:
         """The same, asked by the page's script: `{"wanted": true}`."""
         token, body = self.token(request), await json_body(request)
         answer = JSONResponse({"kept": bool(body.get("wanted"))})
-        self._keep_for(answer, token, bool(body.get("wanted")))
+        self._choose(answer, token, bool(body.get("wanted")))
         return answer
 
     async def forget_by_script(self, request: Request) -> Response:
@@ -282,8 +282,12 @@ class ChatPages:
         answer.set_cookie(COOKIE, token, **days, **shared)
         if long:
             answer.set_cookie(KEEP_COOKIE, "1", **days, **shared)
-        else:
-            answer.delete_cookie(KEEP_COOKIE, **shared)
+
+    def _choose(self, answer: Response, token: str, long: bool) -> None:
+        if token:
+            self._keep_for(answer, token, long)
+        if not long:
+            answer.delete_cookie(KEEP_COOKIE, path="/chat", httponly=True, samesite="lax", secure=self._secure)
 
     def _forget(self, answer: Response) -> None:
         for name in (COOKIE, KEEP_COOKIE):

@@ -178,17 +178,18 @@ export class Conversation {
   }
 
   #accepted(item, { status, accepted, messages }) {
-    this.#settle(item.client_id, accepted)
+    const at = new Date().toISOString()
+    this.#settle(item.client_id, accepted, at)
     this.asked = status === 202 && !messages.length ? accepted : 0
-    const said = { seq: accepted, author: 'parent', text: item.text, at: new Date().toISOString(), choices: [], sources: [], query: null }
+    const said = { seq: accepted, author: 'parent', text: item.text, at, choices: [], sources: [], query: null }
     this.#take([said, ...messages], true, false)
     this.tabs.tell({ news: true, session: this.keeping.read().session })
     if (this.asked) this.show.notice('slow')
   }
 
-  #settle(clientId, seq) {
+  #settle(clientId, seq, at) {
     this.keeping.write({ outbox: this.outbox.filter((one) => one.client_id !== clientId) })
-    this.show.sent(clientId, seq)
+    this.show.sent(clientId, seq, at)
     this.sending?.get(clientId)?.()
   }
 
@@ -249,7 +250,7 @@ export class Conversation {
     const fresh = []
     for (const message of messages) {
       const waits = message.client_id && this.outbox.some((one) => one.client_id === message.client_id)
-      if (waits) this.#settle(message.client_id, message.seq)
+      if (waits) this.#settle(message.client_id, message.seq, message.at)
       if (whole) this.newest = Math.max(this.newest, message.seq)
       if (this.messages.has(message.seq)) continue
       this.messages.set(message.seq, message)

@@ -40,8 +40,9 @@ export class MessageView {
     entry.classList.toggle('waits', waits)
   }
 
-  sent(entry, seq) {
+  sent(entry, seq, at) {
     entry.classList.remove('pending', 'waits')
+    entry.querySelector('.who').append(this.#time(at))
     entry.dataset.seq = seq
     entry.querySelector('.fate')?.remove()
   }
@@ -74,8 +75,12 @@ export class MessageView {
       { class: 'who' },
       h('strong', { dir: 'auto' }, sender),
       kind && h('span', { class: `kind ${kind}` }, this.words.say(kind)),
-      at && h('time', { datetime: at }, this.words.moment(at))
+      at && this.#time(at)
     )
+  }
+
+  #time(at) {
+    return h('time', { datetime: at }, this.words.moment(at))
   }
 
   #urgent(text) {

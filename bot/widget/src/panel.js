@@ -119,12 +119,12 @@ export class Panel {
     this.#furnish()
   }
 
-  sent(clientId, seq) {
+  sent(clientId, seq, at) {
     const entry = this.#pendingEntry(clientId)
     if (!entry) return
     const known = this.#entry(seq)
     if (known) entry.remove()
-    else this.view.sent(entry, seq)
+    else this.view.sent(entry, seq, at)
   }
 
   refused(item, message) {
@@ -150,7 +150,11 @@ export class Panel {
     if (!works) this.#tell()
   }
 
-  standing({ queries }) {
+  standing({ queries, writing }) {
+    if (this.writer !== writing) {
+      this.writer = writing
+      this.#tell()
+    }
     for (const query of queries) {
       for (const entry of this.element.querySelectorAll('.message')) {
         if (entry.querySelector(`[data-reference="${CSS.escape(query.reference)}"]`)) this.view.standing(entry, query)
@@ -329,7 +333,8 @@ export class Panel {
 
   #tell() {
     const works = this.conversation.isWorking && !['offline', 'busy', 'slow'].includes(this.told)
-    const words = works ? this.words.say('working') : this.told ? this.words.say(this.told) : ''
+    const waits = this.writer ? this.words.say('writing', { name: this.writer }) : ''
+    const words = works ? this.words.say('working') : this.told ? this.words.say(this.told) : waits
     if (this.status.textContent !== words) this.status.textContent = words
   }
 

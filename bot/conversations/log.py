@@ -315,8 +315,10 @@ def as_json(message: Message, query: Query | None) -> dict[str, Any]:
         "outcome": message.outcome,
         "topic": message.topic,
         "sources": message.sources,
-        "query": _query(query) if query else None,
+        "query": query_json(query) if query else None,
     }
+    if message.client_id:
+        shown["client_id"] = message.client_id
     if message.asks:
         shown["asks"] = message.asks
     if message.result:
@@ -324,5 +326,6 @@ def as_json(message: Message, query: Query | None) -> dict[str, Any]:
     return shown
 
 
-def _query(query: Query) -> dict[str, Any]:
+def query_json(query: Query) -> dict[str, Any]:
+    """A query as the chat API shows it."""
     return {"reference": query.reference, "state": query.state, "lead": query.lead.name, "due_on": query.due_on.isoformat()}

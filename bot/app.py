@@ -10,7 +10,7 @@ import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Sequence
 
 from anyio import to_thread
 from rasa_sdk.executor import ActionExecutor
@@ -35,6 +35,7 @@ from bot.clock import Clock, new_id
 from bot.conversations.engine import RasaEngine
 from bot.conversations.listeners import Listeners
 from bot.conversations.log import ConversationLog, Waiting
+from bot.conversations.masked import MaskedEngine, listed
 from bot.conversations.outbound import Outbound
 from bot.conversations.standing import Standings
 from bot.conversations.turns import Turns
@@ -45,6 +46,7 @@ from bot.knowledge.areas import Area, load_areas
 from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
+from bot.privacy.masking import Masker
 from bot.settings import ROOT, Settings
 from bot.store.database import Database
 from bot.widget.routes import routes as widget_routes
@@ -67,6 +69,7 @@ class Signpost:
     desk: QueryDesk
     log: ConversationLog
     engine: RasaEngine
+    masker: Masker
     listeners: Listeners
     turns: Turns
     replies: Replies
@@ -80,9 +83,15 @@ class Signpost:
         answers = Answers.load(ROOT / "data" / "answers")
         desk = QueryDesk(database, areas, settings.area, clock)
         owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
+        public_numbers = [number for area in areas.values() for number in area.public_numbers]
+        masker = Masker.load(ROOT / "data" / "policy" / "names.yml", public_numbers)
         log = ConversationLog(database, clock, owner, timedelta(seconds=settings.engine_timeout + 10))
         engine = RasaEngine(settings.engine, settings.engine_token, settings.engine_timeout)
         listeners = Listeners()
+
+        def masked(kinds: Sequence[str]) -> Outbound:
+            given = [answers.say(f"masked_{kind}") for kind in kinds]
+            return Outbound(answers.say("masked_notice", kinds=listed(given)), author="system")
 
         def apology(turn: Waiting, card: QueryCard) -> list[Outbound]:
             area = areas.get(turn.area, areas[settings.area])
@@ -99,8 +108,9 @@ class Signpost:
             desk=desk,
             log=log,
             engine=engine,
+            masker=masker,
             listeners=listeners,
-            turns=Turns(log, engine, desk, listeners, apology),
+            turns=Turns(log, MaskedEngine(engine, masker, log, masked), desk, listeners, apology),
             replies=Replies(database, log, desk, clock),
             sign_in=SignIn(database, clock),
         )

@@ -54,6 +54,7 @@ from bot.pages.rendering import page
 from bot.privacy.masking import Masker
 from bot.settings import ROOT, SettingProblem, Settings
 from bot.store.database import Database
+from bot.store.keys import open_keyring
 from bot.widget.routes import routes as widget_routes
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class Signpost:
     def build(cls, settings: Settings, clock: Clock = Clock(), senders: Sequence[Sender] = ()) -> "Signpost":
         """Put the parts together; `senders` are the channels that push. Raises AnswerProblem, AreaProblem, PolicyProblem or
         SettingProblem for what cannot be used."""
-        database = Database(settings.database)
+        database = Database(settings.database, open_keyring(settings, settings.database))
         areas = dict(load_areas(ROOT / "data" / "areas"))
         answers = Answers.load(ROOT / "data" / "answers")
         owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"

@@ -20,9 +20,11 @@ from bot.settings import ROOT, SettingProblem, Settings, variable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Signpost: answers, and a query cycle that ends.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
+keys_app = typer.Typer(no_args_is_help=True, help="The keys of what is encrypted at rest.")
 staff_app = typer.Typer(no_args_is_help=True, help="The staff directory.")
 app.add_typer(db_app, name="db")
 app.add_typer(staff_app, name="staff")
+app.add_typer(keys_app, name="keys")
 
 
 def _settings() -> Settings:
@@ -30,6 +32,12 @@ def _settings() -> Settings:
         return Settings.from_environment()
     except SettingProblem as problem:
         raise SystemExit(str(problem)) from problem
+
+
+def _database():
+    from bot.store.database import Database
+
+    return Database(_settings().database)
 
 
 def _signpost():
@@ -44,7 +52,7 @@ def settings() -> None:
     in_force = _settings()
     for entry in fields(Settings):
         value = getattr(in_force, entry.name)
-        shown = "(set)" if entry.name.endswith("token") and value else value
+        shown = "(set)" if entry.name.endswith(("token", "password", "keys")) and value else value
         print(f"{variable(entry.name):28} {shown!s:22} {entry.metadata['about']}")
 
 
@@ -146,6 +154,51 @@ def db_upgrade() -> None:
 
     Database(_settings().database).upgrade()
     print("The database is up to date.")
+
+
+@keys_app.command("list")
+def keys_list() -> None:
+    """List the keys by id, newest first, and how many values each seals."""
+    from bot.privacy.rotation import in_use
+
+    database = _database()
+    counted = in_use(database)
+    for id in database.keys.ids:
+        uses = [use for use, key in (("seals", database.keys.current), ("seals addresses", database.keys.of_addresses)) if key == id]
+        print(f"{id}  {counted.pop(id, 0):8} values  {', '.join(uses)}")
+    for id, number in counted.items():
+        print(f"{id}  {number:8} values  NOT AT HAND")
+    raise SystemExit(1 if counted else 0)
+
+
+@keys_app.command("new")
+def keys_new() -> None:
+    """Print a new key for SIGNPOST_KEYS, where the keys are not kept in a file."""
+    from bot.store.keys import new_key, written
+
+    print(written([new_key()]), end="")
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    addresses: Annotated[bool, typer.Option(help="Also give addresses (Telegram chats) the new key; stop everything else first")] = False,
+) -> None:
+    """Make a new key and seal everything with it. With keys in the environment: seal with the first of them."""
+    from bot.privacy.rotation import rotate
+
+    done = rotate(_settings(), addresses)
+    print(f"Sealed anew: {done.sealed} values. Newest key: {done.current}.")
+    if done.unused:
+        print(f"Nothing needs {', '.join(done.unused)} any more but backups made with it. `signpost keys retire` puts it aside.")
+
+
+@keys_app.command("retire")
+def keys_retire() -> None:
+    """Put keys that seal nothing any more aside, into a file of their own beside the key file: older backups still need them."""
+    from bot.privacy.rotation import retire
+
+    retired, where = retire(_settings())
+    print(f"Put aside in {where}: {', '.join(retired)}." if retired else "Every key is needed.")
 
 
 @staff_app.command("add")

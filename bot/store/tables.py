@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, timezone
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, String, Text, TypeDecorator, UniqueConstraint, false, text
+from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, String, TypeDecorator, UniqueConstraint, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from bot.store.sealing import Sealed, SealedAddress, SealedJSON
 from bot.store.states import CLOSED_STATES, OPEN_STATES, STATES
 
 
@@ -58,7 +59,7 @@ class Conversation(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     channel: Mapped[str] = mapped_column(String(20))
-    external_id: Mapped[str | None]
+    external_id: Mapped[str | None] = mapped_column(SealedAddress("conversations.external_id"))
     token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     area: Mapped[str] = mapped_column(String(40))
     role: Mapped[str] = mapped_column(String(20), default="parent")
@@ -91,7 +92,7 @@ class Message(Base):
     seq: Mapped[int]
     author: Mapped[str] = mapped_column(String(12))
     name: Mapped[str] = mapped_column(default="")
-    text: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Sealed("messages.text"))
     at: Mapped[datetime]
     client_id: Mapped[str | None] = mapped_column(String(64))
     command: Mapped[str | None]
@@ -103,7 +104,7 @@ class Message(Base):
     choices: Mapped[list[Any]] = mapped_column(default=list)
     query_id: Mapped[str | None] = mapped_column(ForeignKey("queries.id"))
     answers_seq: Mapped[int | None]
-    understanding: Mapped[dict[str, Any] | None]
+    understanding: Mapped[dict[str, Any] | None] = mapped_column(SealedJSON("messages.understanding"))
     turn_state: Mapped[str | None] = mapped_column(String(10))
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     claimed_until: Mapped[datetime | None]
@@ -219,7 +220,7 @@ class Query(Base):
     ended_at: Mapped[datetime | None]
     reminders: Mapped[int] = mapped_column(default=0, server_default="0")
     reminded_at: Mapped[datetime | None]
-    ended_reason: Mapped[str | None] = mapped_column(String(400))
+    ended_reason: Mapped[str | None] = mapped_column(Sealed("queries.ended_reason"))
     version: Mapped[int] = mapped_column(default=1)
 
     lead: Mapped[Staff] = relationship()
@@ -263,7 +264,7 @@ class QueryEvent(Base):
     at: Mapped[datetime]
     kind: Mapped[str] = mapped_column(String(40))
     actor: Mapped[str]
-    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    detail: Mapped[dict[str, Any]] = mapped_column(SealedJSON("query_events.detail"), default=dict)
 
 
 class Reply(Base):
@@ -284,13 +285,13 @@ class Reply(Base):
     idempotency_key: Mapped[str] = mapped_column(String(64), unique=True)
     kind: Mapped[str] = mapped_column(String(10), default="answer", server_default="answer")
     state: Mapped[str] = mapped_column(String(12), default="sent", server_default="sent")
-    text: Mapped[str] = mapped_column(Text, default="", server_default="")
+    text: Mapped[str] = mapped_column(Sealed("replies.text"), default="", server_default="")
     marks: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     read_to: Mapped[int] = mapped_column(default=0, server_default="0")
     at: Mapped[datetime]
     release_at: Mapped[datetime | None]
     read_by: Mapped[str | None] = mapped_column(ForeignKey("staff.id"))
-    comment: Mapped[str | None] = mapped_column(Text)
+    comment: Mapped[str | None] = mapped_column(Sealed("replies.comment"))
     delivered_at: Mapped[datetime | None]
 
     __table_args__ = (
@@ -309,7 +310,7 @@ class Draft(Base):
 
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), primary_key=True)
     staff_id: Mapped[str] = mapped_column(ForeignKey("staff.id"), primary_key=True)
-    text: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Sealed("drafts.text"))
     at: Mapped[datetime]
 
 

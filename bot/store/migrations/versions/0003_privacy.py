@@ -1,4 +1,4 @@
-"""privacy: masking told, encryption at rest, statistics, erasures, the security log's reads"""
+"""privacy: what people wrote is encrypted at rest"""
 
 from alembic import op
 import sqlalchemy as sa
@@ -9,12 +9,57 @@ down_revision = '0002'
 branch_labels = None
 depends_on = None
 
+TEXT, JSON, ADDRESS = sa.Text(), sa.JSON(), sa.String(length=255)
+SEALED = {
+    'conversations': {'external_id': ADDRESS},
+    'messages': {'text': TEXT, 'understanding': JSON},
+    'queries': {'ended_reason': sa.String(length=400)},
+    'query_events': {'detail': JSON},
+    'replies': {'text': TEXT, 'comment': TEXT},
+    'drafts': {'text': TEXT},
+    'promises': {'reason': sa.String(length=400)},
+    'questions': {'text': TEXT},
+    'emails': {'address': ADDRESS, 'subject': ADDRESS, 'body': TEXT},
+    'deliveries': {'body': TEXT},
+    'explanations': {'address': ADDRESS, 'text': TEXT, 'answer': TEXT},
+}
+BATCH = 500
+
 
 def upgrade() -> None:
     with op.batch_alter_table('conversations', schema=None) as batch_op:
         batch_op.add_column(sa.Column('masking_told_seq', sa.Integer(), nullable=True))
+    for table, columns in SEALED.items():
+        with op.batch_alter_table(table, schema=None) as batch_op:
+            for name, before in columns.items():
+                if before is not TEXT:
+                    using = f'{name}::text' if before is JSON else None
+                    batch_op.alter_column(name, existing_type=before, type_=sa.Text(), postgresql_using=using)
+    for table, columns in SEALED.items():
+        for name in columns:
+            _seal(table, name)
+
+
+def _seal(table_name: str, column_name: str) -> None:
+    """Seal what is in a column, some rows at a time, in the order of the primary key."""
+    connection = op.get_bind()
+    keys, place = connection.dialect.keys, f'{table_name}.{column_name}'
+    seal = keys.seal_address if place == 'conversations.external_id' else keys.seal
+    known = sa.inspect(connection).get_pk_constraint(table_name)['constrained_columns']
+    table = sa.table(table_name, sa.column(column_name), *map(sa.column, known))
+    primary, column = [table.c[name] for name in known], table.c[column_name]
+    asked = sa.select(*primary, column).where(column.is_not(None), column != '').order_by(*primary)
+    after = None
+    while True:
+        more = asked.where(sa.tuple_(*primary) > sa.tuple_(*after)) if after else asked
+        rows = connection.execute(more.limit(BATCH)).all()
+        for *key, value in rows:
+            same = sa.and_(*(one == known_value for one, known_value in zip(primary, key)))
+            connection.execute(sa.update(table).where(same).values({column_name: seal(value, place)}))
+        if len(rows) < BATCH:
+            return
+        after = tuple(rows[-1][: len(primary)])
 
 
 def downgrade() -> None:
-    with op.batch_alter_table('conversations', schema=None) as batch_op:
-        batch_op.drop_column('masking_told_seq')
+    raise NotImplementedError("go back to a backup instead: what is encrypted now would have to be written out in plain")

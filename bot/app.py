@@ -37,6 +37,7 @@ from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
 from bot.clock import Clock, new_id
 from bot.conversations.engine import RasaEngine
+from bot.conversations.erasure import OwnWords
 from bot.conversations.listeners import Listeners
 from bot.conversations.log import ConversationLog, Waiting
 from bot.conversations.masked import MaskedEngine, listed
@@ -52,6 +53,7 @@ from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
 from bot.privacy.masking import Masker
+from bot.privacy.retention import Retention
 from bot.settings import ROOT, SettingProblem, Settings
 from bot.store.database import Database
 from bot.store.keys import open_keyring
@@ -79,6 +81,8 @@ class Signpost:
     listeners: Listeners
     turns: Turns
     sign_in: SignIn
+    own_words: OwnWords
+    retention: Retention
 
     @property
     def desk(self) -> QueryDesk:
@@ -141,6 +145,8 @@ class Signpost:
             listeners=listeners,
             turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
             sign_in=SignIn(database, clock),
+            own_words=OwnWords(database, office.cycle, engine, clock, timedelta(seconds=settings.engine_timeout + 10)),
+            retention=Retention(database, {id: area.kept_days for id, area in areas.items()}, settings.area, clock),
         )
 
     def services(self) -> Services:
@@ -170,13 +176,14 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         areas=signpost.areas,
         default_area=signpost.settings.area,
         reply_wait=signpost.settings.reply_wait,
+        own_words=signpost.own_words,
     )
 
     @asynccontextmanager
     async def lifespan(app: Starlette):
         await to_thread.run_sync(signpost.desk.check)
         await signpost.turns.recover(including_fresh=signpost.database.is_sqlite)
-        sweeper = asyncio.create_task(_recover_for_ever(signpost.turns))
+        sweeper = asyncio.create_task(_tend_for_ever(signpost))
         yield
         sweeper.cancel()
         await signpost.turns.settle()
@@ -212,13 +219,15 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
     return app
 
 
-async def _recover_for_ever(turns: Turns) -> None:
+async def _tend_for_ever(signpost: Signpost) -> None:
+    """Unfinished turns of a dead app are taken, and the engine forgets what was deleted."""
     while True:
         await asyncio.sleep(RECOVER_EVERY)
-        try:
-            await turns.recover()
-        except Exception:
-            logger.exception("looking for unfinished turns failed; it is tried again")
+        for tend in (signpost.turns.recover, signpost.own_words.forget):
+            try:
+                await tend()
+            except Exception:
+                logger.exception("%s failed; it is tried again", tend.__qualname__)
 
 
 def _actions(signpost: Signpost):

@@ -245,6 +245,42 @@ def ledger(as_json: Annotated[bool, typer.Option("--json", help="Machine-readabl
 
 
 @app.command()
+def erase(
+    named: Annotated[str, typer.Argument(help="A query's reference, or a conversation's id")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+) -> None:
+    """Delete everything that was written in a conversation, on a family's wish. Open questions are withdrawn and their leads told."""
+    signpost = _signpost()
+    conversation_id = signpost.own_words.find(named)
+    if conversation_id is None:
+        raise SystemExit(f"There is no query and no conversation {named!r}.")
+    for query in signpost.own_words.at_stake(conversation_id):
+        print(f"Still open: {query.reference}, with {query.lead}, promised by {query.due_on:%-d %B %Y}. It would be withdrawn.")
+    if not yes and not typer.confirm("Delete what was written? This cannot be undone."):
+        raise SystemExit("Nothing was deleted.")
+    record = signpost.own_words.erase(conversation_id, wished_by="operator")
+    print(f"Deleted: {record.messages} messages and {record.queries} questions. The running app has the engine forget them within seconds.")
+    print("Backups still hold them, encrypted, until they are thrown away.")
+
+
+@app.command("copy")
+def copy_of(named: Annotated[str, typer.Argument(help="A query's reference, or a conversation's id")]) -> None:
+    """Print everything that is kept of a conversation, as JSON, for a family that asks for it (UK GDPR articles 15 and 20)."""
+    signpost = _signpost()
+    conversation_id = signpost.own_words.find(named)
+    if conversation_id is None:
+        raise SystemExit(f"There is no query and no conversation {named!r}.")
+    print(json.dumps(signpost.own_words.copy(conversation_id), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def retention() -> None:
+    """Delete what has been kept long enough, counted first. The worker does this every night; this does it now."""
+    cleared = _signpost().retention.run()
+    print(f"Deleted: {cleared.conversations} conversations, {cleared.others} other rows.")
+
+
+@app.command()
 def evaluate(
     file: Path,
     out: Annotated[Optional[Path], typer.Option(help="Write a row for each message here")] = None,

@@ -95,6 +95,13 @@ class Database:
             if self.is_sqlite:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def empty_log(self) -> bool:
+        """Move the write-ahead log of SQLite into the database and empty it; whether no reader held that up. PostgreSQL has no such file."""
+        if not self.is_sqlite:
+            return True
+        with self.engine.connect() as connection:
+            return connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0] == 0
+
     def _migrate(self) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))

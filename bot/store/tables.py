@@ -315,10 +315,11 @@ class Draft(Base):
 
 
 class RateCount(Base):
-    """How often one address or session did something in one window of time."""
+    """How often one address or session did something in one window of time, which ends `until`. The key holds a keyed hash of who it was."""
 
     __tablename__ = "rate_counts"
 
     key: Mapped[str] = mapped_column(String(120), primary_key=True)
     window: Mapped[int] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(default=0)
+    until: Mapped[datetime | None]

@@ -1,7 +1,8 @@
-"""privacy: what people wrote is encrypted at rest"""
+"""privacy: what people wrote is encrypted at rest, can be erased, and who read it is known"""
 
 from alembic import op
 import sqlalchemy as sa
+from bot.store.tables import Instant
 
 
 revision = '0003'
@@ -29,6 +30,10 @@ BATCH = 500
 def upgrade() -> None:
     with op.batch_alter_table('conversations', schema=None) as batch_op:
         batch_op.add_column(sa.Column('masking_told_seq', sa.Integer(), nullable=True))
+    with op.batch_alter_table('rate_counts', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('until', Instant(timezone=True), nullable=True))
+    op.execute("DELETE FROM rate_counts")
+    _new_tables()
     for table, columns in SEALED.items():
         with op.batch_alter_table(table, schema=None) as batch_op:
             for name, before in columns.items():
@@ -38,6 +43,47 @@ def upgrade() -> None:
     for table, columns in SEALED.items():
         for name in columns:
             _seal(table, name)
+
+
+def _new_tables() -> None:
+    op.create_table('erasures',
+    sa.Column('id', sa.String(length=32), nullable=False),
+    sa.Column('at', Instant(timezone=True), nullable=False),
+    sa.Column('wished_by', sa.String(length=12), nullable=False),
+    sa.Column('area', sa.String(length=40), nullable=False),
+    sa.Column('channel', sa.String(length=20), nullable=False),
+    sa.Column('messages', sa.Integer(), nullable=False),
+    sa.Column('queries', sa.Integer(), nullable=False),
+    sa.CheckConstraint("wished_by IN ('parent', 'operator', 'retention')", name='wished_by_known'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('ix_erasures_at', 'erasures', ['at'], unique=False)
+    op.create_table('forgettings',
+    sa.Column('conversation_id', sa.String(length=32), nullable=False),
+    sa.Column('since', Instant(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('conversation_id')
+    )
+    op.create_table('statistics',
+    sa.Column('month', sa.Date(), nullable=False),
+    sa.Column('area', sa.String(length=40), nullable=False),
+    sa.Column('channel', sa.String(length=20), nullable=False),
+    sa.Column('measure', sa.String(length=20), nullable=False),
+    sa.Column('of', sa.String(length=60), nullable=False),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('month', 'area', 'channel', 'measure', 'of')
+    )
+    op.create_table('readings',
+    sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('at', Instant(timezone=True), nullable=False),
+    sa.Column('staff_id', sa.String(length=32), nullable=False),
+    sa.Column('conversation_id', sa.String(length=32), nullable=False),
+    sa.Column('query_id', sa.String(length=32), nullable=True),
+    sa.Column('what', sa.String(length=12), nullable=False),
+    sa.ForeignKeyConstraint(['staff_id'], ['staff.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    for name in ('at', 'conversation_id', 'staff_id'):
+        op.create_index(f'ix_readings_{name}', 'readings', [name], unique=False)
 
 
 def _seal(table_name: str, column_name: str) -> None:

@@ -180,5 +180,5 @@ def model() -> Path:
 @pytest.fixture(scope="session")
 def system(model) -> Running:
     """The whole system as processes: supervisor, real engine, app."""
-    with running(engine_timeout="6") as started:
+    with running(engine_timeout="6", undo_seconds="0") as started:
         yield started

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Mapping, Sequence
 
@@ -42,7 +42,7 @@ class ReplyForm:
 
     `read_to` is the newest message number that its writer had seen, `version` the query's then. `kind` is `answer` (stops the clock once
     delivered), `ask` (we need something from the parent) or `update` (the answer is still to come). `marks` says of each open question's
-    id whether an answer answers it: `answered`, `partly` or `referred`.
+    id whether an answer answers it: `answered`, `partly` or `referred`; a single question needs no mark.
     """
 
     query_id: str
@@ -96,6 +96,9 @@ class Replies:
             if before is not None:
                 return before.state, ""
             questions = self.open_questions(session, query.id)
+            if len(questions) == 1 and form.kind == "answer" and not form.marks:
+                # One question, and the reply is said to answer it.
+                form = replace(form, marks={questions[0].id: "answered"})
             refused = self._against(session, query, form, questions)
             if refused:
                 return "", refused

@@ -7,7 +7,7 @@ from rasa_sdk import Action
 from actions.answer import Answer
 from actions.ask_back import AskBack
 from actions.hand_over import HandOver
-from actions.queries import QueryChase, QueryNotAnswered, QueryStatus
+from actions.queries import OfferWithdrawal, QueryChase, QueryNotAnswered, QueryStatus, QueryWithdraw
 from actions.repeat import Repeat
 from actions.speaking import Services
 from actions.urgent import Urgent
@@ -15,5 +15,5 @@ from actions.urgent import Urgent
 
 def all_actions(services: Services) -> list[Action]:
     """Every action of domain.yml, ready to run."""
-    kinds = (Answer, AskBack, HandOver, QueryChase, QueryNotAnswered, QueryStatus, Repeat, Urgent)
+    kinds = (Answer, AskBack, HandOver, OfferWithdrawal, QueryChase, QueryNotAnswered, QueryStatus, QueryWithdraw, Repeat, Urgent)
     return [kind(services) for kind in kinds]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anyio import to_thread
 
-from actions.speaking import SignpostAction, Turn, query_words
+from actions.speaking import SignpostAction, Turn, query_words, return_words
 from bot.conversations.outbound import Outbound
 
 _PRIORITY = frozenset({"bounced"})
@@ -41,15 +41,17 @@ class HandOver(SignpostAction):
                 topic=topic,
                 kind="priority" if topic in _PRIORITY else "ordinary",
                 language=turn.language,
+                therapy=turn.therapy,
             )
         )
         wording = services.answers.wording(topic, turn.area, turn.role) if topic else None
         before = services.answers.in_language(turn.language) or (wording.text if wording else services.answers.say("not_understood"))
-        told = services.answers.say("handed_over", **query_words(card))
+        told = services.answers.say("joined_query" if card.joined else "handed_over", **query_words(card))
+        back = return_words(services.answers, services.site, card)
         self.say(
             dispatcher,
             Outbound(
-                f"{before}\n\n{told}",
+                "\n\n".join((before, told, back)),
                 outcome="handoff",
                 topic=topic,
                 sources=tuple(s.as_json() for s in wording.sources) if wording else (),

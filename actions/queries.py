@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from anyio import to_thread
 
 from actions.hand_over import HandOver
 from actions.speaking import SignpostAction, Turn, query_words
 from bot.casework.queries import QueryCard
-from bot.conversations.outbound import Outbound
+from bot.conversations.outbound import OfferedChoice, Outbound
 
 
 class _AboutQuery(SignpostAction):
@@ -19,8 +21,8 @@ class _AboutQuery(SignpostAction):
         turn = self.turn(tracker)
         card = await to_thread.run_sync(self.look_up, turn)
         text = self.told(card) if card else self.services.answers.say("query_none")
-        choices = () if card else (self.person_choice(),)
-        self.say(dispatcher, Outbound(text, outcome="answer", topic=self.topic, query_id=card.id if card else None, choices=choices))
+        choices = self.choices(card) if card else (self.person_choice(),)
+        self.say(dispatcher, Outbound(text, outcome="answer", topic=self.topic, query_id=card.id if card else None, choices=tuple(choices)))
         return []
 
     def look_up(self, turn: Turn) -> QueryCard | None:
@@ -32,8 +34,13 @@ class _AboutQuery(SignpostAction):
         raise NotImplementedError
 
 
+    def choices(self, card: QueryCard) -> Sequence[OfferedChoice]:
+        """What can be done next."""
+        return ()
+
+
 class QueryStatus(_AboutQuery):
-    """`action_query_status`: state, named person, due date."""
+    """`action_query_status`: state, named person, due date, and what comes next."""
 
     action_name, topic = "action_query_status", "query_status"
 
@@ -41,8 +48,10 @@ class QueryStatus(_AboutQuery):
         return self.services.desk.latest(turn.conversation_id, turn.reference)
 
     def told(self, card: QueryCard) -> str:
-        answers = self.services.answers
-        return answers.say("query_state", state=answers.say(f"state_{card.state}"), **query_words(card))
+        return self.services.reception.status_words(card)
+
+    def choices(self, card: QueryCard):
+        return self.services.reception.status_choices(card)
 
 
 class QueryChase(_AboutQuery):
@@ -73,3 +82,32 @@ class QueryNotAnswered(_AboutQuery):
 
     def told(self, card: QueryCard) -> str:
         return self.services.answers.say("query_reopened", **query_words(card))
+
+
+class QueryWithdraw(_AboutQuery):
+    """`action_query_withdraw`: the parent needs no answer any more; they can open the query again."""
+
+    action_name, topic = "action_query_withdraw", "query_status"
+
+    def look_up(self, turn: Turn) -> QueryCard | None:
+        return self.services.desk.withdraw(turn.conversation_id, turn.seq, turn.reference)
+
+    def told(self, card: QueryCard) -> str:
+        return self.services.answers.say("query_withdrawn", **query_words(card))
+
+    def choices(self, card: QueryCard):
+        return self.services.reception.after_withdrawal(card)
+
+
+class OfferWithdrawal(SignpostAction):
+    """`action_offer_withdrawal`: somebody who stops the chat is told that their open question goes on, and can end it."""
+
+    action_name = "action_offer_withdrawal"
+
+    async def run(self, dispatcher, tracker, domain):
+        turn, answers = self.turn(tracker), self.services.answers
+        card = await to_thread.run_sync(self.services.desk.latest, turn.conversation_id)
+        if card is not None and card.is_open:
+            choice = OfferedChoice(answers.say("choice_withdraw"), "query_withdraw")
+            self.say(dispatcher, Outbound(answers.say("query_goes_on", **query_words(card)), outcome="talk", query_id=card.id, choices=(choice,)))
+        return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anyio import to_thread
 
-from actions.speaking import SignpostAction, query_words
+from actions.speaking import SignpostAction, query_words, return_words
 from bot.conversations.outbound import Outbound
 
 
@@ -18,15 +18,16 @@ class Urgent(SignpostAction):
         dangers = list(dict.fromkeys(t for t in (*turn.topics, turn.intent) if t in services.topics and services.topics[t].kind == "urgent"))
         topic = dangers[0]
         card = await to_thread.run_sync(
-            lambda: services.desk.open(turn.conversation_id, turn.seq, reason="urgent", topic=topic, kind="urgent")
+            lambda: services.desk.open(turn.conversation_id, turn.seq, reason="urgent", topic=topic, kind="urgent", language=turn.language, therapy=turn.therapy)
         )
         wording = services.answers.wording(topic, turn.area, turn.role)
         route = "\n\n".join(turn.area.urgent[danger.removeprefix("urgent_")].as_text() for danger in dangers)
         told = services.answers.say("urgent_told", **query_words(card))
+        back = return_words(services.answers, services.site, card)
         self.say(
             dispatcher,
             Outbound(
-                f"{route}\n\n{wording.text}\n\n{told}",
+                f"{route}\n\n{wording.text}\n\n{told}\n\n{back}",
                 outcome="urgent",
                 topic=topic,
                 sources=tuple(s.as_json() for s in wording.sources),

@@ -10,7 +10,7 @@ import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Sequence
 
 from anyio import to_thread
 from rasa_sdk.executor import ActionExecutor
@@ -24,7 +24,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from actions import all_actions
-from actions.speaking import Services, query_words
+from actions.speaking import Services, query_words, return_words
+from bot.casework.cycle import Mail
+from bot.casework.mail import SECURITY, Smtp
+from bot.casework.office import Office
+from bot.casework.policy import CasePolicy
 from bot.casework.queries import QueryCard, QueryDesk
 from bot.casework.replies import Replies
 from bot.channels import chat_page, web
@@ -37,6 +41,7 @@ from bot.conversations.listeners import Listeners
 from bot.conversations.log import ConversationLog, Waiting
 from bot.conversations.outbound import Outbound
 from bot.conversations.standing import Standings
+from bot.conversations.senders import Sender
 from bot.conversations.turns import Turns
 from bot.console.routes import console_routes
 from bot.console.sign_in import SignIn
@@ -45,7 +50,7 @@ from bot.knowledge.areas import Area, load_areas
 from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
-from bot.settings import ROOT, Settings
+from bot.settings import ROOT, SettingProblem, Settings
 from bot.store.database import Database
 from bot.widget.routes import routes as widget_routes
 
@@ -64,29 +69,52 @@ class Signpost:
     topics: dict[str, Topic]
     answers: Answers
     areas: dict[str, Area]
-    desk: QueryDesk
+    office: Office
     log: ConversationLog
     engine: RasaEngine
     listeners: Listeners
     turns: Turns
-    replies: Replies
     sign_in: SignIn
 
+    @property
+    def desk(self) -> QueryDesk:
+        """The parents' side of the query cycle."""
+        return self.office.desk
+
+    @property
+    def replies(self) -> Replies:
+        """The replies of staff."""
+        return self.office.replies
+
     @classmethod
-    def build(cls, settings: Settings, clock: Clock = Clock()) -> "Signpost":
-        """Put the parts together. Raises AnswerProblem or AreaProblem for data that cannot be used."""
+    def build(cls, settings: Settings, clock: Clock = Clock(), senders: Sequence[Sender] = ()) -> "Signpost":
+        """Put the parts together; `senders` are the channels that push. Raises AnswerProblem, AreaProblem, PolicyProblem or
+        SettingProblem for what cannot be used."""
         database = Database(settings.database)
         areas = dict(load_areas(ROOT / "data" / "areas"))
         answers = Answers.load(ROOT / "data" / "answers")
-        desk = QueryDesk(database, areas, settings.area, clock)
         owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
         log = ConversationLog(database, clock, owner, timedelta(seconds=settings.engine_timeout + 10))
+        office = Office.build(
+            database,
+            clock,
+            log,
+            areas,
+            settings.area,
+            answers,
+            CasePolicy.load(ROOT / "data" / "policy" / "casework.yml"),
+            senders=senders,
+            undo=timedelta(seconds=settings.undo_seconds),
+            mail=Mail(settings.site) if settings.smtp_host else None,
+            post=_post(settings),
+        )
         engine = RasaEngine(settings.engine, settings.engine_token, settings.engine_timeout)
         listeners = Listeners()
 
         def apology(turn: Waiting, card: QueryCard) -> list[Outbound]:
             area = areas.get(turn.area, areas[settings.area])
-            text = f"{answers.say('engine_down', **query_words(card))}\n\n{area.not_for_emergencies}"
+            told = [answers.say("engine_down", **query_words(card)), return_words(answers, settings.site, card), area.not_for_emergencies]
+            text = "\n\n".join(part for part in told if part)
             return [Outbound(text, outcome="handoff", query_id=card.id)]
 
         return cls(
@@ -96,18 +124,25 @@ class Signpost:
             topics=dict(load_topics(ROOT / "data" / "topics.yml")),
             answers=answers,
             areas=areas,
-            desk=desk,
+            office=office,
             log=log,
             engine=engine,
             listeners=listeners,
-            turns=Turns(log, engine, desk, listeners, apology),
-            replies=Replies(database, log, desk, clock),
+            turns=Turns(log, engine, office.desk, office.reception, listeners, apology),
             sign_in=SignIn(database, clock),
         )
 
     def services(self) -> Services:
         """What the custom actions are lent."""
-        return Services(self.topics, self.answers, self.areas, self.settings.area, self.desk, read_yaml(ROOT / "data" / "policy" / "contacts.yml"))
+        return Services(self.topics, self.answers, self.areas, self.settings.area, self.desk, self.office.reception, self.settings.site, read_yaml(ROOT / "data" / "policy" / "contacts.yml"))
+
+
+def _post(settings: Settings) -> Smtp | None:
+    if not settings.smtp_host:
+        return None
+    if settings.smtp_security not in SECURITY:
+        raise SettingProblem(f"SIGNPOST_SMTP_SECURITY must be one of {', '.join(SECURITY)}, not {settings.smtp_security!r}")
+    return Smtp(settings.smtp_host, settings.smtp_port, settings.smtp_from, settings.smtp_user, settings.smtp_password, settings.smtp_security)
 
 
 def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Starlette:

@@ -41,6 +41,14 @@ class Settings:
     public_url: str = _setting("", "address under which people reach this service; empty: http://host:port")
     secure_cookies: str = _setting("off", "`on` where people reach the service by https")
     embed_origins: str = _setting("", "websites that may embed the chat, with spaces between: https://www.example.sch.uk https://*.example.org")
+    undo_seconds: int = _setting(15, "seconds in which a staff reply can be taken back; 0 sends at once")
+    worker: str = _setting("on", "`off`: `signpost run` starts no worker; run `signpost worker` elsewhere, as many as you like")
+    smtp_host: str = _setting("", "mail server for alerts to staff; empty: alerts are in the console only")
+    smtp_port: int = _setting(587, "its port")
+    smtp_security: str = _setting("starttls", "starttls, tls or none (loopback only)")
+    smtp_user: str = _setting("", "account at the mail server, if it wants one")
+    smtp_password: str = _setting("", "its password")
+    smtp_from: str = _setting("signpost@localhost", "address that alerts come from")
     demo: str = _setting("on", "`on` seeds a demo staff directory into an empty database")
 
     @classmethod

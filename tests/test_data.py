@@ -20,7 +20,7 @@ TOPICS = load_topics(ROOT / "data" / "topics.yml")
 ANSWERS = Answers.load(ROOT / "data" / "answers")
 AREAS = load_areas(ROOT / "data" / "areas")
 EXTRA_INTENTS = {"unclear"}
-DECIDED = {"ask_back", "hand_over", "none_of_these"}
+DECIDED = {"ask_back", "hand_over", "none_of_these", "query_withdraw"}
 
 
 @lru_cache(maxsize=1)

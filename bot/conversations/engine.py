@@ -35,6 +35,9 @@ class Engine(Protocol):
     async def take(self, turn: Waiting) -> EngineReply:
         """The reply to one message. Raises EngineProblem."""
 
+    async def understand(self, turn: Waiting) -> Mapping[str, Any]:
+        """What a message means, without taking its turn. Raises EngineProblem."""
+
     async def is_ready(self) -> bool:
         """Whether a turn can be taken now."""
 
@@ -62,6 +65,16 @@ class RasaEngine:
 
     async def take(self, turn: Waiting) -> EngineReply:
         """Ask the engine. Raises EngineProblem if it is down, slow, or answers what is no answer."""
+        reply = await self._turn(turn)
+        if not reply.messages:
+            raise EngineProblem("nonsense", "no message")
+        return reply
+
+    async def understand(self, turn: Waiting) -> Mapping[str, Any]:
+        """Ask the engine what a message means and nothing more. Raises EngineProblem as `take` does."""
+        return (await self._turn(turn, only_understand=True)).understanding
+
+    async def _turn(self, turn: Waiting, **more: bool) -> EngineReply:
         asked = {
             "conversation": turn.conversation_id,
             "message_id": turn.message_id,
@@ -69,6 +82,7 @@ class RasaEngine:
             "command": turn.command,
             "again": turn.again,
             "metadata": {"area": turn.area, "role": turn.role, "seq": turn.seq},
+            **more,
         }
         try:
             status, body = await self._ask(asked)
@@ -84,8 +98,6 @@ class RasaEngine:
             understanding = dict(said["understanding"] or {})
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise EngineProblem("nonsense", f"{type(problem).__name__}: {problem}") from problem
-        if not messages:
-            raise EngineProblem("nonsense", "no message")
         return EngineReply(messages, understanding)
 
     async def _ask(self, asked: dict[str, Any]) -> tuple[int, bytes]:

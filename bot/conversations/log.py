@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from bot.clock import Clock, new_id, new_secret
 from bot.conversations.outbound import Outbound
+from bot.store.cycle import ConversationToken, ReturnCode
 from bot.store.database import Database
 from bot.store.tables import Choice, Conversation, Message, Query, Reply
 
@@ -25,7 +26,7 @@ _NUMBER = (
     update(_CONVERSATIONS)
     .where(_CONVERSATIONS.c.id == bindparam("conversation"))
     .values(last_seq=_CONVERSATIONS.c.last_seq + bindparam("more"))
-    .returning(_CONVERSATIONS.c.last_seq, _CONVERSATIONS.c.area, _CONVERSATIONS.c.role)
+    .returning(_CONVERSATIONS.c.last_seq, _CONVERSATIONS.c.area, _CONVERSATIONS.c.role, _CONVERSATIONS.c.held_query_id)
 )
 _CLOSE = (
     update(_MESSAGES)
@@ -37,7 +38,10 @@ _CLOSE = (
 
 @dataclass(frozen=True)
 class Waiting:
-    """A parent's message whose turn is to be taken; `again` if an app that died may have taken it already."""
+    """A parent's message whose turn is to be taken; `again` if an app that died may have taken it already.
+
+    `held_query_id` names the query for which a person has the conversation.
+    """
 
     message_id: str
     conversation_id: str
@@ -47,6 +51,7 @@ class Waiting:
     area: str
     role: str
     again: bool
+    held_query_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,11 @@ class ConversationLog:
     def __init__(self, database: Database, clock: Clock, owner: str, lease: timedelta) -> None:
         self._database, self._clock, self.owner, self._lease = database, clock, owner, lease
         self._taken_over: set[str] = set()
+        self._fetched: Callable[[list[str]], None] = lambda message_ids: None
+
+    def on_fetched(self, fetched: Callable[[list[str]], None]) -> None:
+        """Say who is told that the parent's own browser has fetched staff messages."""
+        self._fetched = fetched
 
     def start(self, channel: str, area: str, role: str, greeting: Sequence[Outbound] = ()) -> tuple[str, str]:
         """Begin a conversation; its id and the secret token that opens it (only its hash is kept)."""
@@ -117,8 +127,23 @@ class ConversationLog:
 
     def by_token(self, token: str) -> Conversation | None:
         """The conversation that a token opens."""
+        hashed = token_hash(token)
         with self._database.read() as session:
-            return session.scalar(select(Conversation).where(Conversation.token_hash == token_hash(token)))
+            first = session.scalar(select(Conversation).where(Conversation.token_hash == hashed))
+            if first is not None:
+                return first
+            return session.scalar(select(Conversation).join(ConversationToken).where(ConversationToken.token_hash == hashed))
+
+    def come_back(self, code: str) -> str | None:
+        """Open the conversation of a return code for a further browser: a new token, or nothing if the code is not known."""
+        token, now = new_secret(), self._clock.now()
+        with self._database.write() as session:
+            known = session.get(ReturnCode, token_hash(code))
+            if known is None:
+                return None
+            known.used_at = now
+            session.add(ConversationToken(token_hash=token_hash(token), conversation_id=known.conversation_id, created_at=now))
+        return token
 
     def accept(self, conversation_id: str, client_id: str, text: str, choice: str | None = None) -> Accepted:
         """Write a parent's message down and claim its turn; the same `client_id` again gives the same message.
@@ -165,21 +190,21 @@ class ConversationLog:
                 "claimed_until": now + self._lease,
             },
         )
-        return Waiting(id, conversation_id, number.last_seq, text, command, number.area, number.role, False)
+        return Waiting(id, conversation_id, number.last_seq, text, command, number.area, number.role, False, number.held_query_id)
 
     def waiting(self, message_id: str) -> Waiting | None:
         """A message whose turn this app holds; nothing if it was taken already."""
         with self._database.read() as session:
             row = session.execute(
-                select(Message, Conversation.area, Conversation.role)
+                select(Message, Conversation.area, Conversation.role, Conversation.held_query_id)
                 .join(Conversation, Conversation.id == Message.conversation_id)
                 .where(Message.id == message_id, Message.turn_state == "asked", Message.claimed_by == self.owner)
             ).one_or_none()
         if row is None:
             return None
-        message, area, role = row
+        message, area, role, held_query_id = row
         again = message.id in self._taken_over
-        return Waiting(message.id, message.conversation_id, message.seq, message.text, message.command, area, role, again)
+        return Waiting(message.id, message.conversation_id, message.seq, message.text, message.command, area, role, again, held_query_id)
 
     def abandoned(self, including_fresh: bool = False) -> list[tuple[str, str]]:
         """Claim the turns that an app left unfinished when it died: (conversation id, message id), oldest first.
@@ -265,17 +290,14 @@ class ConversationLog:
             )
             shown = [as_json(row, row.query) for row in rows]
         staff_messages = [row.id for row in rows if row.author == "staff"]
-        if staff_messages:
-            self._delivered(staff_messages)
+        if staff_messages and self._undelivered(staff_messages):
+            self._fetched(staff_messages)
         return shown
 
-    def _delivered(self, message_ids: list[str]) -> None:
-        undelivered = select(Reply.id).where(Reply.message_id.in_(message_ids), Reply.delivered_at.is_(None))
+    def _undelivered(self, message_ids: list[str]) -> bool:
+        undelivered = select(Reply.id).where(Reply.message_id.in_(message_ids), Reply.delivered_at.is_(None)).limit(1)
         with self._database.read() as session:
-            if not session.scalars(undelivered).first():
-                return
-        with self._database.write() as session:
-            session.execute(update(Reply).where(Reply.id.in_(undelivered)).values(delivered_at=self._clock.now()))
+            return session.scalar(undelivered) is not None
 
     def answers_to(self, conversation_id: str, seq: int) -> list[dict[str, Any]]:
         """The messages that answered the message with number `seq`."""
@@ -328,4 +350,4 @@ def as_json(message: Message, query: Query | None) -> dict[str, Any]:
 
 def query_json(query: Query) -> dict[str, Any]:
     """A query as the chat API shows it."""
-    return {"reference": query.reference, "state": query.state, "lead": query.lead.name, "due_on": query.due_on.isoformat()}
+    return {"reference": query.reference, "state": query.told_state, "lead": query.lead.name, "due_on": query.due_on.isoformat()}

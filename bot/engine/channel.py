@@ -28,6 +28,8 @@ class TurnChannel(InputChannel):
     """`POST /webhooks/turn/` with `Authorization: Bearer token` and
     `{"conversation", "message_id", "text" | "command", "metadata", "again"}` -> `{"messages": [...], "understanding": {...}}`.
 
+    With `only_understand` the message is understood but no turn is taken: a person has the conversation.
+
     With `again`, a `message_id` that was answered before gives the same messages without a second turn, so that a caller who died
     may ask again.
     """
@@ -82,6 +84,8 @@ class TurnChannel(InputChannel):
             )
             # Parsed here rather than in the turn, so that what was understood need not be read back from the tracker.
             message.parse_data = await agent.processor.parse_message(message)
+            if asked.get("only_understand"):
+                return response.json({"messages": [], "understanding": _told(message.parse_data)})
             await on_new_message(message)
             messages = [m.get("custom") or {"text": m.get("text")} for m in message.output_channel.messages]
             return response.json({"messages": messages, "understanding": _told(message.parse_data)})

@@ -83,7 +83,6 @@ class Email(Base):
     state: Mapped[str] = mapped_column(String(10), default="waiting")
     attempts: Mapped[int] = mapped_column(default=0)
     next_try_at: Mapped[datetime]
-    leased_until: Mapped[datetime | None]
     problem: Mapped[str | None]
     query_id: Mapped[str | None] = mapped_column(ForeignKey("queries.id"))
 

@@ -216,6 +216,7 @@ class Query(Base):
     next_look_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     reminders: Mapped[int] = mapped_column(default=0, server_default="0")
+    reminded_at: Mapped[datetime | None]
     ended_reason: Mapped[str | None] = mapped_column(String(400))
     version: Mapped[int] = mapped_column(default=1)
 
@@ -238,6 +239,16 @@ class Query(Base):
     def is_open(self) -> bool:
         """Whether somebody still owes the parent something."""
         return self.state in OPEN_STATES
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether the clock runs: no reply that answers has been accepted, and we do not wait for the parent."""
+        return self.is_open and self.answered_at is None and self.state != "awaiting_parent"
+
+    @property
+    def told_state(self) -> str:
+        """The state as the parent is told it: nobody is told of a reply that has not reached them."""
+        return "in_progress" if self.state == "replied" and self.answered_at is None else self.state
 
 
 class QueryEvent(Base):

@@ -81,7 +81,6 @@ def upgrade() -> None:
     sa.Column('state', sa.String(length=10), nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('next_try_at', bot.store.tables.Instant(timezone=True), nullable=False),
-    sa.Column('leased_until', bot.store.tables.Instant(timezone=True), nullable=True),
     sa.Column('problem', sa.String(length=255), nullable=True),
     sa.Column('query_id', sa.String(length=32), nullable=True),
     sa.CheckConstraint("state IN ('waiting', 'sending', 'sent', 'failed')", name='email_state_known'),
@@ -204,6 +203,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('next_look_at', bot.store.tables.Instant(timezone=True), nullable=True))
         batch_op.add_column(sa.Column('ended_at', bot.store.tables.Instant(timezone=True), nullable=True))
         batch_op.add_column(sa.Column('reminders', sa.Integer(), server_default='0', nullable=False))
+        batch_op.add_column(sa.Column('reminded_at', bot.store.tables.Instant(timezone=True), nullable=True))
         batch_op.add_column(sa.Column('ended_reason', sa.String(length=400), nullable=True))
         batch_op.drop_index(batch_op.f('queries_open'))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -46,17 +47,16 @@ def _postgresql_bin() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory):
+def postgresql():
     """Address of a PostgreSQL server of our own on a socket in a temporary folder."""
     binaries = _postgresql_bin()
     if binaries is None:
         pytest.fail("PostgreSQL's server is not installed, so half of the proof cannot run: apt-get install postgresql")
-    folder = tmp_path_factory.mktemp("postgresql")
+    # Not in pytest's folder: that is closed to other users again whenever another pytest starts.
+    folder = Path(tempfile.mkdtemp(prefix="signpost-postgresql-"))
     as_user: list[str] = []
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
-        for parent in [folder.parent, folder.parent.parent]:
-            os.chmod(parent, 0o755)
         as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
     port = free_port()
     data = folder / "data"
@@ -73,6 +73,7 @@ def postgresql(tmp_path_factory):
     finally:
         server.terminate()
         server.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pause() -> None:

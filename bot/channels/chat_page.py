@@ -183,7 +183,7 @@ class ChatPages:
             latest=mine[-1] if mine else newest,
             buttons_after=mine[-1] if mine else 0,
             newest=newest,
-            waiting=bool(mine) and await self._is_waiting(opened.id, mine[-1], messages),
+            waiting=bool(mine) and await self._is_waiting(opened.id, mine[-1]),
             news=_news(messages, checked),
             text=text,
             goes_on=goes_on,
@@ -197,17 +197,21 @@ class ChatPages:
         self._keep(answer, opened.token)
         return answer
 
-    async def _is_waiting(self, conversation_id: str, asked: int, messages: list[dict[str, Any]]) -> bool:
-        if any(m["seq"] > asked and m["author"] != "assistant" for m in messages):
-            return False
-        return not await to_thread.run_sync(self._chat.log.answers_to, conversation_id, asked)
+    async def _is_waiting(self, conversation_id: str, asked: int) -> bool:
+        return not await to_thread.run_sync(self._chat.log.is_done, conversation_id, asked)
 
     def _keep(self, answer: Response, token: str) -> None:
-        answer.set_cookie(COOKIE, token, max_age=COOKIE_DAYS * 86400, path="/chat", httponly=True, samesite="lax", secure=self._secure)
+        keep_chat(answer, token, self._settings)
 
     @property
     def _secure(self) -> bool:
         return self._settings.secure_cookies == "on"
+
+
+def keep_chat(answer: Response, token: str, settings: Settings) -> None:
+    """Have the browser keep the token of a chat in its cookie."""
+    secure = settings.secure_cookies == "on"
+    answer.set_cookie(COOKIE, token, max_age=COOKIE_DAYS * 86400, path="/chat", httponly=True, samesite="lax", secure=secure)
 
 
 def client_id(form: dict[str, str]) -> str:

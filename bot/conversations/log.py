@@ -277,6 +277,12 @@ class ConversationLog:
         with self._database.read() as session:
             return session.scalar(undelivered) is not None
 
+    def is_done(self, conversation_id: str, seq: int) -> bool:
+        """Whether the turn of the message with number `seq` is over; nothing need have been said."""
+        with self._database.read() as session:
+            state = session.scalar(select(Message.turn_state).where(Message.conversation_id == conversation_id, Message.seq == seq))
+        return state == "done"
+
     def answers_to(self, conversation_id: str, seq: int) -> list[dict[str, Any]]:
         """The messages that answered the message with number `seq`."""
         with self._database.read() as session:

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session, joinedload
 
 from bot.clock import Clock, new_id, new_secret
 from bot.conversations.outbound import Outbound
-from bot.store.cycle import ConversationToken, ReturnCode
+from bot.store.cycle import ConversationToken, Delivery, ReturnCode
 from bot.store.database import Database
-from bot.store.tables import Choice, Conversation, Message, Query, Reply
+from bot.store.tables import Choice, Conversation, Message, Query
 
 
 @dataclass(frozen=True)
@@ -267,13 +267,13 @@ class ConversationLog:
                 )
             )
             shown = [as_json(row) for row in rows]
-        staff_messages = [row.id for row in rows if row.author == "staff"]
-        if staff_messages and self._undelivered(staff_messages):
-            self._fetched(staff_messages)
+        carried = [row.id for row in rows if row.author in ("staff", "system")]
+        if carried and self._undelivered(carried):
+            self._fetched(carried)
         return shown
 
     def _undelivered(self, message_ids: list[str]) -> bool:
-        undelivered = select(Reply.id).where(Reply.message_id.in_(message_ids), Reply.delivered_at.is_(None)).limit(1)
+        undelivered = select(Delivery.id).where(Delivery.message_id.in_(message_ids), Delivery.state.in_(("waiting", "refused", "unknown"))).limit(1)
         with self._database.read() as session:
             return session.scalar(undelivered) is not None
 

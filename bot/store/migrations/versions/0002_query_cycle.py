@@ -263,7 +263,7 @@ def _what_is_known_of_older_queries() -> None:
 def _replies_that_nobody_has_fetched_yet() -> None:
     op.execute(
         "INSERT INTO deliveries (id, idempotency_key, conversation_id, message_id, query_id, channel, seq, part, parts, body, state, attempts, created_at) "
-        "SELECT replies.id, messages.id || ':0', messages.conversation_id, messages.id, replies.query_id, 'web', messages.seq, 0, 1, messages.text, 'waiting', 0, replies.at "
+        "SELECT replies.id, messages.id || '\\:0', messages.conversation_id, messages.id, replies.query_id, 'web', messages.seq, 0, 1, messages.text, 'waiting', 0, replies.at "
         "FROM replies JOIN messages ON messages.id = replies.message_id WHERE replies.delivered_at IS NULL"
     )
 

@@ -32,7 +32,7 @@ from bot.casework.policy import CasePolicy
 from bot.casework.queries import QueryCard, QueryDesk
 from bot.casework.replies import Replies
 from bot.channels import chat_page, return_page, web
-from bot.channels.headers import SecurityHeaders
+from bot.channels.headers import OtherSites, SecurityHeaders
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
 from bot.clock import Clock, new_id
@@ -40,6 +40,7 @@ from bot.conversations.engine import RasaEngine
 from bot.conversations.listeners import Listeners
 from bot.conversations.log import ConversationLog, Waiting
 from bot.conversations.outbound import Outbound
+from bot.conversations.standing import Standings
 from bot.conversations.senders import Sender
 from bot.conversations.turns import Turns
 from bot.console.routes import console_routes
@@ -51,6 +52,7 @@ from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
 from bot.settings import ROOT, SettingProblem, Settings
 from bot.store.database import Database
+from bot.widget.routes import routes as widget_routes
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +153,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         log=signpost.log,
         turns=signpost.turns,
         listeners=signpost.listeners,
+        standings=Standings(signpost.database, clock),
         limits=limits,
         answers=signpost.answers,
         areas=signpost.areas,
@@ -181,13 +184,17 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
             *web.routes(chat),
             *chat_page.routes(chat, signpost.settings),
             *return_page.routes(signpost.log, limits, signpost.settings),
+            *widget_routes(signpost.settings, signpost.areas, signpost.settings.area),
             *console_routes(signpost, limits),
             Route("/engine/actions", _actions(signpost), methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Mount("/static", StaticFiles(directory=ROOT / "bot" / "static"), name="static"),
         ],
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[
+            Middleware(SecurityHeaders, embedders=signpost.settings.embedders),
+            Middleware(OtherSites, embedders=signpost.settings.embedders),
+        ],
         exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _fault},
         lifespan=lifespan,
     )

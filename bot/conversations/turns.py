@@ -42,21 +42,25 @@ class Turns:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: dict[str, asyncio.Task] = {}
 
-    def begin(self, conversation_id: str, message_id: str) -> asyncio.Task:
+    def begin(self, conversation_id: str, message_id: str, turn: Waiting | None = None) -> asyncio.Task:
         """Start the turn of a claimed message, or give the one that is under way. It goes on if the caller leaves.
 
-        Its result: the messages that answered, as the chat API shows them; nothing if another app took the turn.
+        With `turn`, as it was accepted, a free conversation's turn need not be read again. Its result: the messages that answered, as
+        the chat API shows them; nothing if another app took the turn.
         """
         task = self._tasks.get(message_id)
         if task is None:
-            task = asyncio.create_task(self._take(conversation_id, message_id))
+            task = asyncio.create_task(self._take(conversation_id, message_id, turn))
             self._tasks[message_id] = task
             task.add_done_callback(lambda _: self._tasks.pop(message_id, None))
         return task
 
-    async def _take(self, conversation_id: str, message_id: str) -> list[dict[str, Any]] | None:
-        async with self._locks.setdefault(conversation_id, asyncio.Lock()):
-            turn = await to_thread.run_sync(self._log.waiting, message_id)
+    async def _take(self, conversation_id: str, message_id: str, turn: Waiting | None) -> list[dict[str, Any]] | None:
+        lock = self._locks.setdefault(conversation_id, asyncio.Lock())
+        had_to_wait = lock.locked()
+        async with lock:
+            if turn is None or had_to_wait:
+                turn = await to_thread.run_sync(self._log.waiting, message_id)
             return await self._answer(turn) if turn is not None else None
 
     async def _answer(self, turn: Waiting) -> list[dict[str, Any]] | None:

@@ -252,7 +252,7 @@ class ChatPages:
             messages=messages,
             latest=mine[-1] if mine else newest,
             newest=newest,
-            waiting=bool(mine) and await self._is_waiting(opened.id, mine[-1], messages),
+            waiting=bool(mine) and await self._is_waiting(opened.id, mine[-1]),
             news=_news(messages, checked),
             text=text,
             goes_on=goes_on,
@@ -267,10 +267,8 @@ class ChatPages:
         self._keep(request, answer, opened.token)
         return answer
 
-    async def _is_waiting(self, conversation_id: str, asked: int, messages: list[dict[str, Any]]) -> bool:
-        if any(m["seq"] > asked and m["author"] != "assistant" for m in messages):
-            return False
-        return not await to_thread.run_sync(self._chat.log.answers_to, conversation_id, asked)
+    async def _is_waiting(self, conversation_id: str, asked: int) -> bool:
+        return not await to_thread.run_sync(self._chat.log.is_done, conversation_id, asked)
 
     def _keep(self, request: Request, answer: Response, token: str) -> None:
         self._keep_for(answer, token, KEEP_COOKIE in request.cookies)
@@ -296,6 +294,11 @@ class ChatPages:
     @property
     def _secure(self) -> bool:
         return self._settings.secure_cookies == "on"
+
+
+def keep_chat(answer: Response, token: str, settings: Settings) -> None:
+    """Have the browser keep the token of a chat in its cookie until it is closed."""
+    answer.set_cookie(COOKIE, token, path="/chat", httponly=True, samesite="lax", secure=settings.secure_cookies == "on")
 
 
 def client_id(form: dict[str, str]) -> str:

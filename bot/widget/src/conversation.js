@@ -51,7 +51,7 @@ export class Conversation {
     if (this.exists) {
       await this.#catchUp()
       await this.#ask()
-    }
+    } else this.show.loaded()
     this.#follow()
   }
 
@@ -188,7 +188,8 @@ export class Conversation {
   }
 
   #settle(clientId, seq, at) {
-    this.keeping.write({ outbox: this.outbox.filter((one) => one.client_id !== clientId) })
+    const left = this.outbox.filter((one) => one.client_id !== clientId)
+    if (left.length < this.outbox.length) this.keeping.write({ outbox: left })
     this.show.sent(clientId, seq, at)
     this.sending?.get(clientId)?.()
   }
@@ -223,7 +224,7 @@ export class Conversation {
     try {
       const { messages } = await this.api.after(this.newest, signal)
       this.#take(messages, !first)
-      this.show.loaded?.()
+      this.show.loaded()
       return true
     } catch (problem) {
       if (problem instanceof Refused && problem.status === 401) return this.#lost()
@@ -249,8 +250,7 @@ export class Conversation {
   #take(messages, live, whole = true) {
     const fresh = []
     for (const message of messages) {
-      const waits = message.client_id && this.outbox.some((one) => one.client_id === message.client_id)
-      if (waits) this.#settle(message.client_id, message.seq, message.at)
+      if (message.client_id) this.#settle(message.client_id, message.seq, message.at)
       if (whole) this.newest = Math.max(this.newest, message.seq)
       if (this.messages.has(message.seq)) continue
       this.messages.set(message.seq, message)

@@ -18,8 +18,8 @@ export class Panel {
       canRead: () => Boolean(this.speech.voice('en')),
       read: (button, text, label) => this.speech.toggle(button, text, 'en', label),
     })
-    this.speech.whenReady(() => this.redraw())
     this.#build()
+    this.speech.whenReady(() => this.redraw())
   }
 
   #build() {
@@ -60,7 +60,7 @@ export class Panel {
       this.form
     )
     this.#aboutThis()
-    this.text.value = this.conversation.keeping.read().draft
+    this.text.value = this.shared = this.conversation.keeping.read().draft
     this.resize(this.conversation.keeping.read().size ?? 0)
     this.redraw()
   }
@@ -106,7 +106,12 @@ export class Panel {
   }
 
   outbox(items, waits) {
-    for (const item of items) {
+    for (const entry of this.fresh.querySelectorAll('.pending')) {
+      // another tab sent it
+      if (!items.some((item) => item.client_id === entry.dataset.clientId)) entry.remove()
+    }
+    const known = new Set([...this.conversation.messages.values()].map((message) => message.client_id))
+    for (const item of items.filter((one) => !known.has(one.client_id))) {
       const entry = this.#pendingEntry(item.client_id)
       if (entry) this.view.fate(entry, waits || entry.classList.contains('waits'))
       else {
@@ -163,7 +168,8 @@ export class Panel {
   }
 
   draft(text) {
-    if (this.element.getRootNode().activeElement !== this.text || document.visibilityState === 'hidden') this.text.value = text
+    // what is being written here at the same time stays
+    if (this.text.value === this.shared) this.text.value = this.shared = text
   }
 
   emptied() {
@@ -293,7 +299,8 @@ export class Panel {
     const text = this.text.value.trim()
     if (!text) return this.#wrong(this.words.say('empty'))
     if (text.length > LONGEST) return this.#wrong(this.words.say('too_long'))
-    this.text.value = ''
+    this.text.value = this.shared = ''
+    clearTimeout(this.drafting)
     this.#send(text)
     this.text.focus({ preventScroll: true })
   }
@@ -321,7 +328,7 @@ export class Panel {
 
   #drafted() {
     clearTimeout(this.drafting)
-    this.drafting = setTimeout(() => this.conversation.draft(this.text.value), 200)
+    this.drafting = setTimeout(() => this.conversation.draft((this.shared = this.text.value)), 200)
   }
 
   #wrong(message) {

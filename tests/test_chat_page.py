@@ -82,6 +82,7 @@ def test_a_first_visit_starts_a_chat_whose_secret_no_script_can_read(browser):
     page = browser.get("/chat")
     cookie = page.headers["set-cookie"]
     assert page.status_code == 200 and "Ask me about" in page.text
+    assert page.text.count("Staff who answer questions can read this chat") == 1 and page.text.count("do not type names") == 1
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Secure" not in cookie
     assert browser.cookies["signpost_chat"] not in page.text
 
@@ -294,7 +295,8 @@ def test_pages_load_nothing_from_elsewhere_and_run_no_inline_script(browser, pat
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_have_a_language_a_skip_link_and_headings_in_order(browser, path):
     page = browser.get(path).text
-    assert '<html lang="en"' in page and 'href="#maincontent"' in page and '<main class="nhsuk-main-wrapper" id="maincontent">' in page
+    assert '<html lang="en"' in page and '<main class="nhsuk-main-wrapper" id="maincontent">' in page
+    assert ('href="#maincontent"' in page) == ("embed=1" not in path), "a frame has nothing to skip"
     levels = [int(level) for level in re.findall(r"<h(\d)", page)]
     assert levels.count(1) == 1 and levels[0] == 1
     assert all(after <= before + 1 for before, after in zip(levels, levels[1:]))

@@ -222,7 +222,7 @@ class ChatPages:
         return OpenChat(found.id, found.area, found.role, token) if found else None
 
     async def _start(self, request: Request, area: str | None, role: str | None) -> OpenChat:
-        id, token = await self._chat.start(address(request), area, role)
+        id, token = await self._chat.start(address(request), area, role, told=True)
         return OpenChat(id, area or self._chat.default_area, role or "parent", token)
 
     async def _page(

@@ -1,5 +1,5 @@
 // One conversation: what was said, what is still to be sent, and how it is kept in step with the server. Draws nothing.
-import { Api, NoStream, Refused } from './api.js'
+import { Api, NoStream, Refused, Unreachable } from './api.js'
 import { Keeping, OtherTabs } from './keeping.js'
 
 const BACKOFF = [1000, 2000, 4000, 8000, 15000, 30000]
@@ -109,7 +109,11 @@ export class Conversation {
     if (!this.watching) return this.#glance()
     this.following?.abort()
     this.following = null
-    if (this.exists) this.#catchUp()
+    this.#resume()
+  }
+
+  async #resume() {
+    if (this.exists) await this.#catchUp()
     this.#follow()
   }
 
@@ -150,8 +154,6 @@ export class Conversation {
         this.inFlight += 1
         answered.catch(() => this.#ask()).finally(() => this.#landed(item))
       }
-      if (this.failures) this.show.notice('sent')
-      this.failures = 0
       return true
     } catch (problem) {
       this.sending?.delete(item.client_id)
@@ -171,6 +173,7 @@ export class Conversation {
     const { session, token, messages } = await this.api.start(this.about)
     this.keeping.write({ session, token })
     this.joined = session
+    this.loaded = true
     this.show.started()
     this.#take(messages, false)
     this.tabs.tell({ news: true, session })
@@ -189,7 +192,11 @@ export class Conversation {
 
   #settle(clientId, seq, at) {
     const left = this.outbox.filter((one) => one.client_id !== clientId)
-    if (left.length < this.outbox.length) this.keeping.write({ outbox: left })
+    if (left.length < this.outbox.length) {
+      this.keeping.write({ outbox: left })
+      if (this.failures) this.show.notice('sent')
+      this.failures = 0
+    }
     this.show.sent(clientId, seq, at)
     this.sending?.get(clientId)?.()
   }
@@ -220,9 +227,10 @@ export class Conversation {
   }
 
   async #catchUp(signal) {
-    const first = this.newest === 0
+    const first = !this.loaded
     try {
       const { messages } = await this.api.after(this.newest, signal)
+      this.loaded = true
       this.#take(messages, !first)
       this.show.loaded()
       return true
@@ -303,6 +311,7 @@ export class Conversation {
     let asked = Date.now()
     while (!here.signal.aborted) {
       try {
+        if (!this.loaded && !(await this.#catchUp(here.signal))) throw new Unreachable()
         if (this.streams) {
           await this.api.events(this.newest, (message) => this.#heard(message, here.signal, () => (stumbled = 0)), here.signal)
           await this.#pause(AFTER_STREAM)
@@ -352,7 +361,7 @@ export class Conversation {
     if ('draft' in news) return this.show.draft(news.draft)
     if (this.joined !== mine.session && !this.cookie) this.#adopt(mine.session)
     this.show.outbox(this.outbox, false)
-    if (this.watching) this.#catchUp().then(() => this.#follow())
+    if (this.watching) this.#resume()
   }
 
   #stored({ key }) {
@@ -394,6 +403,7 @@ export class Conversation {
   #empty() {
     this.messages.clear()
     this.newest = this.highest = this.asked = 0
+    this.loaded = false
     this.show.emptied()
   }
 

@@ -86,6 +86,7 @@ class SignpostChat extends HTMLElement {
     this.#unread(0)
     this.conversation.open()
     this.conversation.markSeen()
+    this.panel.settleIn()
     if (focus) this.panel.focusTitle()
   }
 

@@ -307,7 +307,7 @@ export class Panel {
 
   #send(text) {
     this.#wrong('')
-    if (this.told === 'cleared' || this.told === 'ended') this.notice('')
+    if (!['offline', 'away', 'busy'].includes(this.told)) this.notice('')
     this.conversation.say(text)
   }
 

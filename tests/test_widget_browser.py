@@ -934,3 +934,45 @@ def test_the_page_for_schools_shows_the_widget_as_chosen(visit, site):
     assert 'heading="Ask Hill School"' in parent.page.get_by_label("Lines for your page").input_value()
     launcher = parent.page.get_by_role("button", name="Ask Hill School")
     assert launcher.evaluate("(one) => getComputedStyle(one).backgroundColor") == "rgb(102, 51, 153)"
+
+
+def test_an_answer_that_comes_after_the_chat_was_cleared_is_not_shown(visit, school, site, engine_double):
+    parent = visit(school.url).open()
+    release = threading.Event()
+    engine_double.reply = lambda turn: release.wait(20) and says("too late")
+    parent.says("a slow private question")
+    parent.page.get_by_role("button", name="Options").click()
+    parent.page.get_by_role("button", name="Clear this chat").click()
+    parent.page.get_by_role("button", name="Yes, clear this chat").click()
+    parent.reads("This chat is cleared.")
+    release.set()
+    parent.page.wait_for_timeout(1500)
+    assert parent.page.locator(".message").count() == 0
+
+
+def test_a_page_of_a_proxy_instead_of_an_answer_loses_nothing(visit, school, site):
+    parent = visit(school.url).open()
+    answers = iter([403, 401])
+    headers = {"access-control-allow-origin": "*", "content-type": "text/html"}
+
+    def portal(route):
+        status = next(answers, None) if route.request.method == "POST" else None
+        return route.fulfill(status=status, body="<h1>Sign in to the wireless network</h1>", headers=headers) if status else route.continue_()
+
+    parent.says("first")
+    parent.reads("you said: first")
+    parent.page.route("**/api/chat/messages", portal)
+    parent.says("through the portal")
+    parent.reads("Not sent yet")
+    parent.reads("you said: through the portal")
+    assert conversation_of(site, "first") == conversation_of(site, "through the portal")
+
+
+def test_a_chat_closed_and_opened_again_still_hears_what_is_new(visit, school, site):
+    parent = visit(school.url).open()
+    parent.says("hello")
+    parent.reads("you said: hello")
+    parent.page.get_by_role("button", name="Close chat").click()
+    parent.open()
+    staff_says(site, conversation_of(site, "hello"), "Still with you.")
+    parent.reads("Still with you.")

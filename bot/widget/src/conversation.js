@@ -28,6 +28,9 @@ export class Conversation {
     this.watching = false
     this.joined = this.keeping.read().session
     this.wakers = new Set()
+    this.sending = new Map()
+    // another one begins when the chat is forgotten: what was under way before is not shown any more
+    this.era = 0
     this.handlers = { online: () => this.wake(), pageshow: () => this.wake(), visibilitychange: () => this.#seen(), storage: (event) => this.#stored(event) }
     for (const [name, handler] of Object.entries(this.handlers)) (name === 'visibilitychange' ? document : window).addEventListener(name, handler)
   }
@@ -58,7 +61,7 @@ export class Conversation {
   // Stop following; only a glance now and then says whether there is something new.
   rest() {
     this.watching = false
-    this.following?.abort()
+    this.#stopFollowing()
     this.#glance()
   }
 
@@ -107,8 +110,7 @@ export class Conversation {
     for (const waker of this.wakers) waker()
     this.#flush()
     if (!this.watching) return this.#glance()
-    this.following?.abort()
-    this.following = null
+    this.#stopFollowing()
     this.#resume()
   }
 
@@ -131,7 +133,7 @@ export class Conversation {
     this.flushing = true
     try {
       let item
-      while ((item = this.outbox.find((one) => !this.sending?.has(one.client_id)))) {
+      while ((item = this.outbox.find((one) => !this.sending.has(one.client_id)))) {
         if (!(await this.#deliver(item))) break
       }
     } finally {
@@ -146,8 +148,9 @@ export class Conversation {
     this.show.working()
     try {
       if (!this.exists) await this.#start()
-      const heard = new Promise((resolve) => ((this.sending ??= new Map()).set(item.client_id, resolve)))
-      const answered = this.api.send(item).then((answer) => this.#accepted(item, answer))
+      const heard = new Promise((resolve) => this.sending.set(item.client_id, resolve))
+      const { era } = this
+      const answered = this.api.send(item).then((answer) => era === this.era && this.#accepted(item, answer))
       // once the server's own list shows the message, the next need not wait for this one's answer
       const first = await Promise.race([answered.then(() => 'answered'), heard.then(() => 'heard')])
       if (first === 'heard') {
@@ -156,7 +159,7 @@ export class Conversation {
       }
       return true
     } catch (problem) {
-      this.sending?.delete(item.client_id)
+      this.sending.delete(item.client_id)
       return problem instanceof Refused ? this.#refused(item, problem) : this.#unreachable()
     } finally {
       this.#landed(item)
@@ -165,7 +168,7 @@ export class Conversation {
 
   #landed(item) {
     this.inFlight -= 1
-    if (!this.outbox.some((one) => one.client_id === item.client_id)) this.sending?.delete(item.client_id)
+    if (!this.outbox.some((one) => one.client_id === item.client_id)) this.sending.delete(item.client_id)
     this.show.working()
   }
 
@@ -198,7 +201,7 @@ export class Conversation {
       this.failures = 0
     }
     this.show.sent(clientId, seq, at)
-    this.sending?.get(clientId)?.()
+    this.sending.get(clientId)?.()
   }
 
   async #refused(item, { status, message, wait }) {
@@ -228,8 +231,10 @@ export class Conversation {
 
   async #catchUp(signal) {
     const first = !this.loaded
+    const { era } = this
     try {
       const { messages } = await this.api.after(this.newest, signal)
+      if (era !== this.era) return false
       this.loaded = true
       this.#take(messages, !first)
       this.show.loaded()
@@ -299,16 +304,22 @@ export class Conversation {
   async #follow() {
     if (this.following || !this.watching || !this.exists) return
     const here = (this.following = new AbortController())
+    const standing = setInterval(() => this.#ask(), STANDING_EVERY)
     try {
       await this.#stayInStep(here)
     } finally {
+      clearInterval(standing)
       if (this.following === here) this.following = null
     }
   }
 
+  #stopFollowing() {
+    this.following?.abort()
+    this.following = null
+  }
+
   async #stayInStep(here) {
     let stumbled = 0
-    let asked = Date.now()
     while (!here.signal.aborted) {
       try {
         if (!this.loaded && !(await this.#catchUp(here.signal))) throw new Unreachable()
@@ -319,10 +330,6 @@ export class Conversation {
           const { messages } = await this.api.after(this.newest, here.signal, 1)
           this.#take(messages, true)
           stumbled = 0
-        }
-        if (Date.now() - asked > STANDING_EVERY) {
-          asked = Date.now()
-          this.#ask()
         }
       } catch (problem) {
         if (here.signal.aborted) break
@@ -382,10 +389,7 @@ export class Conversation {
   #seen() {
     clearTimeout(this.hiding)
     if (document.visibilityState === 'visible') return this.wake()
-    this.hiding = setTimeout(() => {
-      this.following?.abort()
-      this.following = null
-    }, HIDDEN_FOR)
+    this.hiding = setTimeout(() => this.#stopFollowing(), HIDDEN_FOR)
   }
 
   #pause(time) {
@@ -404,12 +408,12 @@ export class Conversation {
     this.messages.clear()
     this.newest = this.highest = this.asked = 0
     this.loaded = false
+    this.era += 1
     this.show.emptied()
   }
 
   #forget() {
-    this.following?.abort()
-    this.following = null
+    this.#stopFollowing()
     this.keeping.forget()
     this.joined = null
     this.#empty()

@@ -30,11 +30,10 @@ def chat(page: Page, system: Running) -> str:
 def ask(page: Page, questions: list[str]) -> None:
     """Ask in the open chat, and wait for each answer."""
     for question in questions:
-        answers = page.locator(".message.assistant").count()
         page.get_by_label("Your message").fill(question)
         page.get_by_role("button", name="Send").click()
-        page.locator(".message.parent", has_text=question).wait_for()
-        page.locator(".message.assistant").nth(answers).wait_for()
+        asked = page.locator(".message.parent", has_text=question)
+        asked.locator("xpath=following-sibling::li[contains(@class, 'assistant')]").first.wait_for()
 
 
 def widget(page: Page, system: Running) -> None:

@@ -243,6 +243,17 @@ def test_a_choice_is_a_button_that_sends_it(browser):
     assert 'name="choice"' not in browser.get("/chat").text, "an old choice is no longer offered"
 
 
+def test_a_question_of_staff_stays_until_it_is_answered(browser):
+    browser.get("/chat")
+    verdicts = (OfferedChoice("Yes", "verdict_yes"), OfferedChoice("No", "verdict_no"))
+    answer(browser, Outbound("Did this help?", author="staff", name="Wren Larkspur", choices=verdicts))
+    answer(browser, Outbound("You said something else"), text="What about Monday?")
+    assert ">Yes</button>" in browser.get("/chat").text
+    answer(browser, Outbound("Thank you"), text="Yes")
+    page = browser.get("/chat").text
+    assert ">Yes</button>" not in page and "You chose: Yes" in page
+
+
 def test_a_choice_of_another_chat_is_refused(browser):
     browser.get("/chat")
     page = browser.post("/chat", data={"choice": "made-up"})

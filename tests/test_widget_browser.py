@@ -261,7 +261,6 @@ def test_a_question_passed_on_shows_reference_name_day_and_where_it_is_and_chang
     facts = parent.page.locator(".query")
     facts.wait_for()
     told = facts.inner_text()
-    card = site.signpost.desk
     reference = re.search(r"SP-\w{8}", told)[0]
     assert "Ada Quill" in told and re.search(r"Reply by\s*\w+day \d+ \w+ 2026", told)
     assert parent.page.get_by_role("link", name="Read the reply later, on any device").first.get_attribute("href") == f"{site.url}/return"
@@ -271,7 +270,7 @@ def test_a_question_passed_on_shows_reference_name_day_and_where_it_is_and_chang
 
     with site.signpost.database.write() as session:
         query = session.scalars(select(Query).where(Query.reference == reference)).one()
-        card.move(session, query, "in_progress", "Ada Quill", {})
+        query.state = "in_progress"
     parent.page.evaluate("window.dispatchEvent(new Event('online'))")
     staff_says(site, conversation_of(site, "Where is the report?"), "I am looking for it.")
     parent.reads("a named person is working on it")
@@ -292,6 +291,21 @@ def test_a_person_joins_by_name_and_asks_whether_it_was_answered(visit, school, 
     parent.reads("you said: Yes")
     assert engine_double.turns[-1]["command"] == "verdict_yes"
     assert not parent.page.get_by_role("button", name="No", exact=True).is_visible()
+
+
+def test_one_of_two_questions_of_staff_is_answered_and_the_other_stays(visit, school, site):
+    parent = visit(school.url).open()
+    parent.says("Is it me?")
+    parent.reads("you said: Is it me?")
+    for number in ("one", "two"):
+        verdicts = (OfferedChoice("Yes", f"verdict_{number}"), OfferedChoice("No", f"verdict_no_{number}"))
+        staff_says(site, conversation_of(site, "Is it me?"), f"Did answer {number} help?", choices=verdicts)
+        parent.reads(f"Did answer {number} help?")
+    parent.page.get_by_role("button", name="Yes", exact=True).first.click()
+    parent.reads("you said: Yes")
+    assert parent.page.get_by_role("button", name="Yes", exact=True).count() == 1
+    entry = parent.page.locator(".message.staff", has_text="Did answer one help?")
+    assert "You chose: Yes" in entry.inner_text()
 
 
 def test_somebody_who_writes_is_shown_to_write(visit, school, site, engine_double):

@@ -116,7 +116,7 @@ export class Panel {
       if (entry) this.view.fate(entry, waits || entry.classList.contains('waits'))
       else {
         this.fresh.append(this.view.pending(item, waits))
-        this.#spoken(item.text)
+        this.#spoken(item.text, Infinity, item.choice)
         this.#toNewest(false)
       }
     }
@@ -183,8 +183,6 @@ export class Panel {
     this.#aboutThis()
     this.notice('cleared')
   }
-
-  unread() {}
 
   started() {
     this.about.querySelectorAll('select').forEach((select) => (select.disabled = true))
@@ -255,14 +253,14 @@ export class Panel {
     if (author === 'staff') (this.greeted ??= new Set()).add(name)
   }
 
-  // A button that was offered before the parent spoke is no longer one. Staff's questions (was this answered?) stay until answered.
-  #spoken(text, seq = Infinity) {
-    for (const entry of this.element.querySelectorAll('.message')) {
-      if (Number(entry.dataset.seq) > seq || !entry.querySelector('.choices')) continue
-      const titles = [...entry.querySelectorAll('.choice')].map((choice) => choice.textContent)
-      const title = titles.includes(text) ? text : null
-      if (title || entry.matches('.assistant')) this.view.settle(entry, title)
-    }
+  // What Signpost offered before the parent spoke is over. A question of staff (was this answered?) stays until it is answered: by this
+  // `choice`, or by one of its titles where only one question has it.
+  #spoken(text, seq = Infinity, choice = null) {
+    const titled = (entry) => [...entry.querySelectorAll('.choice')].some((button) => (choice ? button.dataset.id === choice : button.textContent === text))
+    const open = [...this.element.querySelectorAll('.message')].filter((entry) => !(Number(entry.dataset.seq) > seq) && entry.querySelector('.choices'))
+    const [answered, ...others] = open.filter((entry) => !entry.matches('.assistant') && titled(entry))
+    if (answered && !others.length) this.view.settle(answered, text)
+    for (const entry of open.filter((one) => one.matches('.assistant'))) this.view.settle(entry, titled(entry) ? text : null)
   }
 
   #furnish() {

@@ -222,7 +222,7 @@ class ChatPages:
         return OpenChat(found.id, found.area, found.role, token) if found else None
 
     async def _start(self, request: Request, area: str | None, role: str | None) -> OpenChat:
-        id, token = await self._chat.start(address(request), area, role)
+        id, token = await self._chat.start(address(request), area, role, told=True)
         return OpenChat(id, area or self._chat.default_area, role or "parent", token)
 
     async def _page(
@@ -311,15 +311,19 @@ def client_id(form: dict[str, str]) -> str:
 def _settled(messages: list[dict[str, Any]]) -> dict[int, str | None]:
     """Messages whose buttons are gone, by number, with the title that was pressed if one was.
 
-    What Signpost offered holds until the parent says anything; a question of staff (was this answered?) until it is answered.
+    What Signpost offered holds until the parent says anything; a question of staff (was this answered?) until one of its titles is said
+    while no other question has it.
     """
     gone: dict[int, str | None] = {}
+    offered: dict[int, tuple[str, list[str]]] = {}
     for message in messages:
-        titles = [choice["title"] for choice in message["choices"]]
-        later = [m["text"] for m in messages if m["author"] == "parent" and m["seq"] > message["seq"]]
-        pressed = next((text for text in later if text in titles), None) if message["author"] != "assistant" else (later[:1] or [None])[0]
-        if titles and later and (pressed in titles or message["author"] == "assistant"):
-            gone[message["seq"]] = pressed if pressed in titles else None
+        if message["author"] == "parent":
+            text = message["text"]
+            asking = [seq for seq, (author, titles) in offered.items() if author != "assistant" and text in titles]
+            over = [seq for seq, (author, _) in offered.items() if author == "assistant"] + (asking if len(asking) == 1 else [])
+            gone |= {seq: text if text in offered.pop(seq)[1] else None for seq in over}
+        elif message["choices"]:
+            offered[message["seq"]] = (message["author"], [choice["title"] for choice in message["choices"]])
     return gone
 
 

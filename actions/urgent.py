@@ -15,12 +15,13 @@ class Urgent(SignpostAction):
 
     async def run(self, dispatcher, tracker, domain):
         turn, services = self.turn(tracker), self.services
-        topic = next(t for t in (*turn.topics, turn.intent) if services.topics[t].kind == "urgent")
+        dangers = list(dict.fromkeys(t for t in (*turn.topics, turn.intent) if t in services.topics and services.topics[t].kind == "urgent"))
+        topic = dangers[0]
         card = await to_thread.run_sync(
             lambda: services.desk.open(turn.conversation_id, turn.seq, reason="urgent", topic=topic, kind="urgent", language=turn.language, therapy=turn.therapy)
         )
         wording = services.answers.wording(topic, turn.area, turn.role)
-        route = turn.area.urgent[topic.removeprefix("urgent_")].as_text()
+        route = "\n\n".join(turn.area.urgent[danger.removeprefix("urgent_")].as_text() for danger in dangers)
         told = services.answers.say("urgent_told", **query_words(card))
         back = return_words(services.answers, services.site, card)
         self.say(

@@ -31,7 +31,7 @@ from bot.casework.office import Office
 from bot.casework.policy import CasePolicy
 from bot.casework.queries import QueryCard, QueryDesk
 from bot.casework.replies import Replies
-from bot.channels import chat_page, web
+from bot.channels import chat_page, return_page, web
 from bot.channels.headers import OtherSites, SecurityHeaders
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
@@ -201,6 +201,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         routes=[
             *web.routes(chat),
             *chat_page.routes(chat, signpost.settings),
+            *return_page.routes(signpost.log, limits, signpost.settings),
             *widget_routes(signpost.settings, signpost.areas, signpost.settings.area),
             *console_routes(signpost, limits),
             Route("/engine/actions", _actions(signpost), methods=["POST"]),

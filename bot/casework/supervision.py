@@ -222,7 +222,7 @@ class Supervision:
 
     # cover
 
-    def add_leave(self, staff_id: str, from_on: date, to_on: date, member: Staff) -> None:
+    def add_leave(self, staff_id: str, from_on: date, to_on: date, actor: str) -> None:
         """Somebody is away, from and to included; what they own goes to their deputies on the first day, at once if that is today.
 
         Refused if somebody would be left without anybody to ask.
@@ -233,15 +233,15 @@ class Supervision:
             session.add(Leave(id=new_id(), staff_id=staff_id, from_on=from_on, to_on=to_on))
             session.flush()
             self._somebody_is_left(session)
-            self.cover(session, member.name)
+            self.cover(session, actor)
 
-    def set_active(self, staff_id: str, active: bool, member: Staff) -> None:
+    def set_active(self, staff_id: str, active: bool, actor: str) -> None:
         """Disable or enable an account; a disabled one owns nothing from that moment."""
         with self._database.write() as session:
             session.get_one(Staff, staff_id).active = active
             session.flush()
             self._somebody_is_left(session)
-            self.cover(session, member.name)
+            self.cover(session, actor)
 
     def _somebody_is_left(self, session: Session) -> None:
         try:

@@ -44,11 +44,11 @@ class Worker:
         steps: tuple[Callable[[], Any], ...] = (
             self._beat,
             self._cover,
-            self._sweep.daily,
             self._replies.release_due,
             self._deliveries.expire,
             self._sweep.look,
             self._deliveries.dispatch_waiting,
+            self._sweep.daily,
         )
         done = 0
         for step in steps:

@@ -251,7 +251,7 @@ class ChatPages:
         return OpenChat(found.id, found.area, found.role, token) if found else None
 
     async def _start(self, request: Request, area: str | None, role: str | None) -> OpenChat:
-        id, token = await self._chat.start(address(request), area, role)
+        id, token = await self._chat.start(address(request), area, role, told=True)
         return OpenChat(id, area or self._chat.default_area, role or "parent", token)
 
     async def _page(
@@ -281,7 +281,7 @@ class ChatPages:
             messages=messages,
             latest=mine[-1] if mine else newest,
             newest=newest,
-            waiting=bool(mine) and await self._is_waiting(opened.id, mine[-1], messages),
+            waiting=bool(mine) and await self._is_waiting(opened.id, mine[-1]),
             news=_news(messages, checked),
             text=text,
             goes_on=goes_on,
@@ -296,10 +296,8 @@ class ChatPages:
         self._keep(request, answer, opened.token)
         return answer
 
-    async def _is_waiting(self, conversation_id: str, asked: int, messages: list[dict[str, Any]]) -> bool:
-        if any(m["seq"] > asked and m["author"] != "assistant" for m in messages):
-            return False
-        return not await to_thread.run_sync(self._chat.log.answers_to, conversation_id, asked)
+    async def _is_waiting(self, conversation_id: str, asked: int) -> bool:
+        return not await to_thread.run_sync(self._chat.log.is_done, conversation_id, asked)
 
     def _keep(self, request: Request, answer: Response, token: str) -> None:
         self._keep_for(answer, token, KEEP_COOKIE in request.cookies)
@@ -327,6 +325,11 @@ class ChatPages:
         return self._settings.secure_cookies == "on"
 
 
+def keep_chat(answer: Response, token: str, settings: Settings) -> None:
+    """Have the browser keep the token of a chat in its cookie until it is closed."""
+    answer.set_cookie(COOKIE, token, path="/chat", httponly=True, samesite="lax", secure=settings.secure_cookies == "on")
+
+
 def client_id(form: dict[str, str]) -> str:
     """The message's id: the same form sent twice with the same words is one message, with other words it is another."""
     minted = form.get("client_id") or new_id()
@@ -337,15 +340,19 @@ def client_id(form: dict[str, str]) -> str:
 def _settled(messages: list[dict[str, Any]]) -> dict[int, str | None]:
     """Messages whose buttons are gone, by number, with the title that was pressed if one was.
 
-    What Signpost offered holds until the parent says anything; a question of staff (was this answered?) until it is answered.
+    What Signpost offered holds until the parent says anything; a question of staff (was this answered?) until one of its titles is said
+    while no other question has it.
     """
     gone: dict[int, str | None] = {}
+    offered: dict[int, tuple[str, list[str]]] = {}
     for message in messages:
-        titles = [choice["title"] for choice in message["choices"]]
-        later = [m["text"] for m in messages if m["author"] == "parent" and m["seq"] > message["seq"]]
-        pressed = next((text for text in later if text in titles), None) if message["author"] != "assistant" else (later[:1] or [None])[0]
-        if titles and later and (pressed in titles or message["author"] == "assistant"):
-            gone[message["seq"]] = pressed if pressed in titles else None
+        if message["author"] == "parent":
+            text = message["text"]
+            asking = [seq for seq, (author, titles) in offered.items() if author != "assistant" and text in titles]
+            over = [seq for seq, (author, _) in offered.items() if author == "assistant"] + (asking if len(asking) == 1 else [])
+            gone |= {seq: text if text in offered.pop(seq)[1] else None for seq in over}
+        elif message["choices"]:
+            offered[message["seq"]] = (message["author"], [choice["title"] for choice in message["choices"]])
     return gone
 
 

@@ -14,14 +14,15 @@ from sqlalchemy.orm import Session, joinedload
 
 from bot.clock import Clock, new_id, new_secret
 from bot.conversations.outbound import Outbound
-from bot.store.cycle import ConversationToken, ReturnCode
+from bot.store.cycle import ConversationToken, Delivery, ReturnCode
 from bot.store.database import Database
-from bot.store.tables import Choice, Conversation, Message, Query, Reply
+from bot.store.tables import Choice, Conversation, Message, Query
 
 
 # The statements of every turn, built once. They go to the tables past the object mapper, which takes twice as long.
 _CONVERSATIONS, _MESSAGES = Conversation.__table__, Message.__table__
 _ID_BY_TOKEN = select(_CONVERSATIONS.c.id).where(_CONVERSATIONS.c.token_hash == bindparam("hash"))
+_ID_BY_LATER_TOKEN = select(ConversationToken.conversation_id).where(ConversationToken.token_hash == bindparam("hash"))
 _NUMBER = (
     update(_CONVERSATIONS)
     .where(_CONVERSATIONS.c.id == bindparam("conversation"))
@@ -113,7 +114,7 @@ class ConversationLog:
     def id_by_token(self, token: str) -> str | None:
         """The id of the conversation that a token opens."""
         with self._database.read() as session:
-            return session.scalar(_ID_BY_TOKEN, {"hash": token_hash(token)})
+            return session.scalar(_ID_BY_TOKEN, {"hash": token_hash(token)}) or session.scalar(_ID_BY_LATER_TOKEN, {"hash": token_hash(token)})
 
     def for_address(self, channel: str, external_id: str, area: str, role: str, greeting: Sequence[Outbound] = ()) -> str:
         """The conversation of an address on a channel that pushes, begun with `greeting` if there is none; its id."""
@@ -293,26 +294,35 @@ class ConversationLog:
         return [Message(**message) for message in messages]
 
     def after(self, conversation_id: str, seq: int) -> list[dict[str, Any]]:
-        """Messages later than `seq` as the chat API shows them. A staff reply among them is thereby delivered."""
+        """Messages later than `seq` as the chat API shows them. What staff wrote among them is thereby delivered."""
+        messages = self._after(conversation_id, seq)
+        carried = [message.id for message in messages if message.author in ("staff", "system")]
+        if carried and self._undelivered(carried):
+            self._fetched(carried)
+            # Read again: the state that is told beside a reply is that of a reply which has arrived.
+            messages = self._after(conversation_id, seq)
+        return [as_json(message, message.query) for message in messages]
+
+    def _after(self, conversation_id: str, seq: int) -> list[Message]:
+        newer = (
+            select(Message)
+            .options(joinedload(Message.query).joinedload(Query.lead))
+            .where(Message.conversation_id == conversation_id, Message.seq > seq)
+            .order_by(Message.seq)
+        )
         with self._database.read() as session:
-            rows = list(
-                session.scalars(
-                    select(Message)
-                    .options(joinedload(Message.query).joinedload(Query.lead))
-                    .where(Message.conversation_id == conversation_id, Message.seq > seq)
-                    .order_by(Message.seq)
-                )
-            )
-            shown = [as_json(row, row.query) for row in rows]
-        staff_messages = [row.id for row in rows if row.author == "staff"]
-        if staff_messages and self._undelivered(staff_messages):
-            self._fetched(staff_messages)
-        return shown
+            return list(session.scalars(newer))
 
     def _undelivered(self, message_ids: list[str]) -> bool:
-        undelivered = select(Reply.id).where(Reply.message_id.in_(message_ids), Reply.delivered_at.is_(None)).limit(1)
+        undelivered = select(Delivery.id).where(Delivery.message_id.in_(message_ids), Delivery.state.in_(("waiting", "refused", "unknown"))).limit(1)
         with self._database.read() as session:
             return session.scalar(undelivered) is not None
+
+    def is_done(self, conversation_id: str, seq: int) -> bool:
+        """Whether the turn of the message with number `seq` is over; nothing need have been said."""
+        with self._database.read() as session:
+            state = session.scalar(select(Message.turn_state).where(Message.conversation_id == conversation_id, Message.seq == seq))
+        return state == "done"
 
     def answers_to(self, conversation_id: str, seq: int) -> list[dict[str, Any]]:
         """The messages that answered the message with number `seq`."""

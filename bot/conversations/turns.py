@@ -45,7 +45,8 @@ class Turns:
     def begin(self, conversation_id: str, message_id: str, turn: Waiting | None = None) -> asyncio.Task:
         """Start the turn of a claimed message, or give the one that is under way. It goes on if the caller leaves.
 
-        With `turn`, as it was accepted, a free conversation's turn need not be read again. Its result: the messages that answered, as the chat API shows them; nothing if another app took the turn.
+        With `turn`, as it was accepted, a free conversation's turn need not be read again. Its result: the messages that answered, as
+        the chat API shows them; nothing if another app took the turn.
         """
         task = self._tasks.get(message_id)
         if task is None:

@@ -41,6 +41,7 @@ class UrgentPatterns:
         self._matchers: list[Matcher] = []
         self._by_anchor: dict[str, list[int]] = defaultdict(list)
         self._phrases = PhraseMatcher(self._language.vocab, attr="LOWER")
+        self.topics = frozenset(policy["topics"])
         for topic, entry in policy["topics"].items():
             self._add(topic, entry)
         self._add(_NOT_URGENT, policy[_NOT_URGENT])

@@ -75,3 +75,15 @@ def test_every_phrase_of_the_other_languages_is_found(patterns, language):
     for topic, entry in policy["topics"].items():
         for phrase in entry["languages"][language]:
             assert topic in [d.topic for d in patterns.find(f"{phrase}")], phrase
+
+
+def test_the_topic_of_the_classifier_and_those_of_the_patterns_are_both_answered():
+    from bot.nlu.graph.urgent_guard import _urgent_first
+
+    urgent = {"urgent_medical", "urgent_mental_health"}
+    assert _urgent_first(["urgent_medical"], ["urgent_mental_health"], urgent) == ["urgent_mental_health", "urgent_medical"]
+    assert _urgent_first(["urgent_medical"], ["waiting_time"], urgent) == ["urgent_medical", "waiting_time"]
+
+
+def test_curly_apostrophes_are_apostrophes(patterns):
+    assert [d.topic for d in patterns.find("he won’t wake up")] == [d.topic for d in patterns.find("he won't wake up")] != []

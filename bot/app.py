@@ -105,6 +105,7 @@ class Signpost:
         public_numbers = [number for area in areas.values() for number in area.public_numbers]
         masker = Masker.load(ROOT / "data" / "policy" / "names.yml", public_numbers)
         log = ConversationLog(database, clock, owner, timedelta(seconds=settings.engine_timeout + 10))
+        retention = Retention(database, {id: area.kept_days for id, area in areas.items()}, settings.area, clock)
         office = Office.build(
             database,
             clock,
@@ -117,6 +118,7 @@ class Signpost:
             undo=timedelta(seconds=settings.undo_seconds),
             mail=Mail(settings.site) if settings.smtp_host else None,
             post=_post(settings),
+            nightly=[retention.nightly],
         )
         engine = RasaEngine(settings.engine, settings.engine_token, settings.engine_timeout)
         listeners = Listeners()
@@ -146,7 +148,7 @@ class Signpost:
             turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
             sign_in=SignIn(database, clock),
             own_words=OwnWords(database, office.cycle, engine, clock, timedelta(seconds=settings.engine_timeout + 10)),
-            retention=Retention(database, {id: area.kept_days for id, area in areas.items()}, settings.area, clock),
+            retention=retention,
         )
 
     def services(self) -> Services:

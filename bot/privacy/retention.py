@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Mapping
 
 from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from bot.clock import Clock
+from bot.clock import LONDON, Clock
 from bot.privacy.erasure import remove
 from bot.privacy.statistics import count
-from bot.store.cycle import Email
+from bot.store.cycle import DailyJob, Email
 from bot.store.database import Database
 from bot.store.privacy import Erasure, Reading
 from bot.store.tables import Conversation, Message, Query, RateCount, SignInAttempt, StaffSession
@@ -24,6 +24,8 @@ from bot.store.tables import Conversation, Message, Query, RateCount, SignInAtte
 logger = logging.getLogger(__name__)
 
 NO_QUERY = "no_query"
+JOB = "retention"
+NIGHT = time(2, 0)
 BATCH = 200
 
 # What the machinery keeps, and for how long: none of it is about what anybody asked.
@@ -51,6 +53,27 @@ class Retention:
 
     def __init__(self, database: Database, days: Mapping[str, Mapping[str, int]], default_area: str, clock: Clock) -> None:
         self._database, self._days, self._default, self._clock = database, days, default_area, clock
+
+    def nightly(self) -> int:
+        """Tonight's work, once over all workers: from NIGHT in England on. How many rows and conversations went."""
+        local, today = self._clock.now().astimezone(LONDON), self._clock.today()
+        if local.time() < NIGHT or not self._is_mine(today):
+            return 0
+        cleared = self.run()
+        return cleared.conversations + cleared.others
+
+    def _is_mine(self, today: date) -> bool:
+        """Whether nobody has begun tonight's work, which is ours from then on. A night cut off is made up for in the next."""
+        with self._database.read() as session:
+            done = session.get(DailyJob, JOB)
+            if done is not None and done.done_for >= today:
+                return False
+        with self._database.write() as session:
+            done = session.get(DailyJob, JOB, with_for_update=True)
+            if done is not None and done.done_for >= today:
+                return False
+            session.merge(DailyJob(name=JOB, done_for=today, at=self._clock.now()))
+        return True
 
     def run(self) -> Cleared:
         """Count and delete everything whose time is over. Each conversation is a transaction of its own, so it can be cut off anywhere."""

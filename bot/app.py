@@ -31,10 +31,12 @@ from bot.casework.office import Office
 from bot.casework.policy import CasePolicy
 from bot.casework.queries import QueryCard, QueryDesk
 from bot.casework.replies import Replies
-from bot.channels import chat_page, web
+from bot.channels import chat_page, telegram_page, web
 from bot.channels.headers import OtherSites, SecurityHeaders
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
+from bot.channels.telegram import TelegramChannel
+from bot.channels.telegram_intake import Services as TelegramServices
 from bot.clock import Clock, new_id
 from bot.conversations.engine import RasaEngine
 from bot.conversations.listeners import Listeners
@@ -161,13 +163,19 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         reply_wait=signpost.settings.reply_wait,
     )
 
+    telegram = _telegram(signpost)
+
     @asynccontextmanager
     async def lifespan(app: Starlette):
         await to_thread.run_sync(signpost.desk.check)
         await signpost.turns.recover(including_fresh=signpost.database.is_sqlite)
         sweeper = asyncio.create_task(_recover_for_ever(signpost.turns))
+        if telegram is not None:
+            await telegram.start()
         yield
         sweeper.cancel()
+        if telegram is not None:
+            await telegram.stop()
         await signpost.turns.settle()
         await signpost.engine.close()
         signpost.database.close()
@@ -183,6 +191,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         routes=[
             *web.routes(chat),
             *chat_page.routes(chat, signpost.settings),
+            *(telegram_page.routes(telegram, chat, signpost.settings) if telegram is not None else ()),
             *widget_routes(signpost.settings, signpost.areas, signpost.settings.area),
             *console_routes(signpost, limits),
             Route("/engine/actions", _actions(signpost), methods=["POST"]),
@@ -199,6 +208,23 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
     )
     app.state.signpost = signpost
     return app
+
+
+def _telegram(signpost: Signpost) -> TelegramChannel | None:
+    """The channel, where a token is set."""
+    if not signpost.settings.telegram_token:
+        return None
+    lent = TelegramServices(
+        database=signpost.database,
+        log=signpost.log,
+        turns=signpost.turns,
+        office=signpost.office,
+        answers=signpost.answers,
+        areas=signpost.areas,
+        default_area=signpost.settings.area,
+        site=signpost.settings.site,
+    )
+    return TelegramChannel(signpost.settings, signpost.clock, lent)
 
 
 async def _recover_for_ever(turns: Turns) -> None:

@@ -55,7 +55,8 @@ LOOK_EVERY = 0.5
 TIDY_EVERY = 5.0
 PRUNE_EVERY = 720  # of TIDY_EVERY: once an hour
 IN_FLIGHT = 32
-CONNECTIONS = 20
+CONNECTIONS = 64
+CALLS_AT_ONCE = 20
 _TIMEOUT = 15.0
 UNREACHABLE = Problem(503, "telegram_away", "Telegram cannot be reached just now. Please try again later, or carry on here.")
 
@@ -246,7 +247,7 @@ class TelegramChannel:
                 await self._bot.set_my_commands([BotCommand(name, say(f"telegram_command_{name}")) for name in COMMANDS])
                 if self._settings.telegram_mode == "webhook":
                     address = f"{self._settings.site}{PATH}"
-                    await self._bot.set_webhook(address, secret_token=self.secret, allowed_updates=list(KINDS), max_connections=CONNECTIONS)
+                    await self._bot.set_webhook(address, secret_token=self.secret, allowed_updates=list(KINDS), max_connections=CALLS_AT_ONCE)
                 else:
                     await self._bot.delete_webhook()
                 return

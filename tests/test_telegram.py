@@ -177,7 +177,7 @@ def test_messages_in_a_row_are_answered_in_their_order(site, api, parent):
     for number in range(5):
         parent.says(f"number {number}")
     parent.sees("you said: number 4", 30)
-    assert [text for text in parent.texts() if "number" in text] == [f"you said: number {n}" for n in range(5)]
+    assert parent.texts()[1:] == [f"you said: number {n}" for n in range(5)]
 
 
 def test_an_answer_comes_with_the_sentence_that_it_rests_on(site, api, parent):
@@ -413,7 +413,7 @@ def test_stop_is_kept_until_the_parent_writes_again(site, api, parent):
     assert not parent.said("Because of the list")
     assert rows(site, select(Alert).where(Alert.query_id == query.id, Alert.kind == "undelivered"))
     parent.says("I am back")
-    parent.sees("you said: I am back") if parent.said("you said: I am back") else parent.api.wait(lambda: len(log(site, parent)) > 5)
+    parent.sees("Because of the list")
 
 
 # staff
@@ -426,12 +426,13 @@ def test_a_reply_of_staff_has_a_name_and_a_verdict_and_stops_the_clock(site, api
     staff_reply(site, query, "Because of <the list> & holidays.")
     shown = parent.sees("Because of <the list> & holidays.")
     assert shown.text.startswith("Ada Quill, Therapist\n\n") and shown.html.startswith("<b>Ada Quill, Therapist</b>")
-    assert [title for title, _ in shown.buttons] == ["Yes", "Partly", "No"]
+    asked = parent.sees("Did this answer your question")
+    assert [title for title, _ in asked.buttons] == ["Yes", "Partly", "No"]
     api.wait(lambda: rows(site, select(Query.answered_at).where(Query.id == query.id)) != [None])
     parent.presses("No")
     parent.sees("open again")
     [query] = rows(site, select(Query).where(Query.id == query.id))
-    assert query.state == "reopened" and "You chose: No" in shown.text
+    assert query.state == "reopened" and "You chose: No" in parent.sees("You chose: No").text
 
 
 def test_staff_replies_kept_off_telegram_are_announced_and_count_when_they_are_read(tmp_path, empty_database, engine):
@@ -440,7 +441,7 @@ def test_staff_replies_kept_off_telegram_are_announced_and_count_when_they_are_r
         parent.says("why must we wait?")
         parent.sees("you said: why")
         query = opened_query(site, parent)
-        staff_reply(site, query, "Something about a child. " * 300)
+        staff_reply(site, query, "Something about a child. " * 150)
         notice = parent.sees("has replied to your question")
         assert query.reference in notice.text and "/return" in notice.text and "Something" not in notice.text and not notice.buttons
         api.wait(lambda: [d for d in deliveries(site, parent) if d.provider_id == str(notice.id)])
@@ -470,11 +471,8 @@ def test_429_is_obeyed_and_the_message_comes_once(site, api, parent):
     assert sum("slowly" in text for text in parent.texts()) == 1
 
 
-@pytest.mark.parametrize("what", ["gone", Refusal(500, "Internal Server Error")])
-def test_what_was_certainly_not_taken_is_sent_again(site, api, parent, what):
-    if what == "gone":
-        pytest.skip("a connection that breaks after the request leaves open whether it was taken")
-    failing(api, parent, what)
+def test_what_telegram_itself_refused_for_now_is_sent_again(site, api, parent):
+    failing(api, parent, Refusal(500, "Internal Server Error"))
     parent.says("try again")
     parent.sees("you said: try again", 40)
 
@@ -498,18 +496,17 @@ def test_an_answer_of_telegram_that_gets_lost_is_no_reason_to_send_twice(site, a
     assert sum("lost on the way" in text for text in parent.texts()) == 1
 
 
-def test_a_parent_who_blocked_the_bot_is_work_for_a_person_and_can_come_back(site, api, parent):
+def test_a_parent_who_blocked_the_bot_is_work_for_a_person_and_gets_the_reply_when_they_are_back(site, api, parent):
     parent.says("why must we wait?")
     parent.sees("you said: why")
     query = opened_query(site, parent)
     taken(site, api, parent.blocks())
     assert conversation(site, parent).unreachable_since is not None
-    staff_reply(site, query, "Nobody reads this.")
+    staff_reply(site, query, "You will read this later.")
     api.wait(lambda: rows(site, select(Alert).where(Alert.query_id == query.id, Alert.kind == "undelivered")))
     taken(site, api, parent.unblocks())
     assert conversation(site, parent).unreachable_since is None
-    parent.says("here again")
-    api.wait(lambda: len([m for m in log(site, parent) if m.text == "here again"]) == 1)
+    parent.sees("You will read this later.")
 
 
 def test_403_marks_the_channel_dead(site, api, parent):
@@ -585,6 +582,7 @@ def test_what_is_owed_to_an_earlier_chat_still_arrives_after_another_is_carried_
     parent.sees("You can carry on here")
     staff_reply(site, query, "About your first question.")
     parent.sees("About your first question.")
+    parent.sees("Did this answer your question")
     parent.presses("Yes")
     parent.sees("was answered")
     assert rows(site, select(Query.state).where(Query.id == query.id)) == ["confirmed"]

@@ -29,6 +29,7 @@ from bot.conversations.outbound import Outbound
 from bot.conversations.turns import Turns
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area
+from bot.store.cycle import Delivery
 from bot.store.database import Database
 from bot.store.tables import Conversation, Message as Row
 from bot.store.telegram import TelegramQuiet
@@ -111,11 +112,22 @@ class Intake:
             gone = session.get_one(Conversation, id).unreachable_since is not None
             is_quiet = session.get(TelegramQuiet, id) is not None
         if gone or is_quiet:
-            with self._database.write() as session:
-                session.get_one(Conversation, id).unreachable_since = None
-                if (asked := session.get(TelegramQuiet, id)) is not None:
-                    session.delete(asked)
+            self._back(id)
         return id
+
+    def _back(self, conversation_id: str) -> None:
+        """The parent can be written to again: what staff wrote meanwhile and could not be sent is sent now."""
+        missed = (
+            select(Delivery.id)
+            .join(Row, Row.id == Delivery.message_id)
+            .where(Delivery.conversation_id == conversation_id, Delivery.channel == CHANNEL, Delivery.state == "refused", Row.author == "staff")
+        )
+        with self._database.write() as session:
+            session.get_one(Conversation, conversation_id).unreachable_since = None
+            if (asked := session.get(TelegramQuiet, conversation_id)) is not None:
+                session.delete(asked)
+            for id in session.scalars(missed.order_by(Delivery.seq, Delivery.part)).all():
+                self._office.deliveries.again(session, id)
 
     def _known(self, session: Session, chat_id: int) -> Conversation | None:
         return session.scalar(select(Conversation).where(Conversation.channel == CHANNEL, Conversation.external_id == str(chat_id)))
@@ -411,5 +423,4 @@ class Intake:
             if status in (ChatMember.BANNED, ChatMember.LEFT):
                 self._office.deliveries.gone(id, "the parent blocked the bot")
             else:
-                with self._database.write() as session:
-                    session.get_one(Conversation, id).unreachable_since = None
+                self._back(id)

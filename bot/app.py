@@ -10,7 +10,7 @@ import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 from anyio import to_thread
 from rasa_sdk.executor import ActionExecutor
@@ -31,12 +31,10 @@ from bot.casework.office import Office
 from bot.casework.policy import CasePolicy
 from bot.casework.queries import QueryCard, QueryDesk
 from bot.casework.replies import Replies
-from bot.channels import chat_page, telegram_page, web
+from bot.channels import chat_page, web
 from bot.channels.headers import OtherSites, SecurityHeaders
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
-from bot.channels.telegram import TelegramChannel
-from bot.channels.telegram_intake import Services as TelegramServices
 from bot.clock import Clock, new_id
 from bot.conversations.engine import RasaEngine
 from bot.conversations.listeners import Listeners
@@ -55,6 +53,9 @@ from bot.pages.rendering import page
 from bot.settings import ROOT, SettingProblem, Settings
 from bot.store.database import Database
 from bot.widget.routes import routes as widget_routes
+
+if TYPE_CHECKING:
+    from bot.channels.telegram import TelegramChannel
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         routes=[
             *web.routes(chat),
             *chat_page.routes(chat, signpost.settings),
-            *(telegram_page.routes(telegram, chat, signpost.settings) if telegram is not None else ()),
+            *_telegram_routes(telegram, chat),
             *widget_routes(signpost.settings, signpost.areas, signpost.settings.area),
             *console_routes(signpost, limits),
             Route("/engine/actions", _actions(signpost), methods=["POST"]),
@@ -211,9 +212,12 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
 
 
 def _telegram(signpost: Signpost) -> TelegramChannel | None:
-    """The channel, where a token is set."""
+    """The channel, where a token is set. Its library is loaded only then."""
     if not signpost.settings.telegram_token:
         return None
+    from bot.channels.telegram import TelegramChannel
+    from bot.channels.telegram_intake import Services as TelegramServices
+
     lent = TelegramServices(
         database=signpost.database,
         log=signpost.log,
@@ -225,6 +229,14 @@ def _telegram(signpost: Signpost) -> TelegramChannel | None:
         site=signpost.settings.site,
     )
     return TelegramChannel(signpost.settings, signpost.clock, lent)
+
+
+def _telegram_routes(telegram: TelegramChannel | None, chat: web.WebChat) -> list[Route]:
+    if telegram is None:
+        return []
+    from bot.channels import telegram_page
+
+    return telegram_page.routes(telegram, chat)
 
 
 async def _recover_for_ever(turns: Turns) -> None:

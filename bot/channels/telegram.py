@@ -118,6 +118,11 @@ class TelegramChannel:
         self._username = ""
 
     @property
+    def site(self) -> str:
+        """Base address that people see."""
+        return self._settings.site
+
+    @property
     def secret(self) -> str:
         """What Telegram must say with each call of the webhook: the same in every app that has the token, and no way back to it."""
         return hmac.new(self._settings.telegram_token.encode(), b"signpost webhook", hashlib.sha256).hexdigest()

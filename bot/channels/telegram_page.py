@@ -14,12 +14,11 @@ from bot.channels.telegram_links import LINK_LASTS
 from bot.channels.web import WebChat, bearer
 from bot.pages.forms import FormRefused, refuse_cross_site
 from bot.pages.rendering import page
-from bot.settings import Settings
 
 MINUTES = int(LINK_LASTS.total_seconds() // 60)
 
 
-def routes(telegram: TelegramChannel, chat: WebChat, settings: Settings) -> list[Route]:
+def routes(telegram: TelegramChannel, chat: WebChat) -> list[Route]:
     """`POST /api/chat/telegram` with the chat's bearer token -> `{"url", "minutes"}`; `POST /chat/telegram` with the page's cookie -> a
     page with the link."""
 
@@ -35,13 +34,13 @@ def routes(telegram: TelegramChannel, chat: WebChat, settings: Settings) -> list
 
     async def by_page(request: Request) -> Response:
         try:
-            refuse_cross_site(request, settings.site)
+            refuse_cross_site(request, telegram.site)
             url = await link(request.cookies.get(COOKIE, ""))
         except FormRefused as refused:
             return page("problem.html", refused.status, message=refused.message, back="/chat")
         except Problem as problem:
             return page("problem.html", problem.status, message=problem.message, back="/chat")
-        return page("chat/telegram.html", url=url, minutes=MINUTES, note=chat.answers.say("telegram_note", site=settings.site))
+        return page("chat/telegram.html", url=url, minutes=MINUTES, note=chat.answers.say("telegram_note", site=telegram.site))
 
     return [
         *telegram.routes(),

@@ -423,6 +423,7 @@ class Phone:
         self.api, self.chat = api, chat
         self.started = self.blocked = False
         self.messages: list[Shown] = []
+        self.newest_words, self.newest_update = "", 0
 
     @property
     def as_chat(self) -> dict[str, Any]:
@@ -454,7 +455,8 @@ class Phone:
         message["text"] = text
         if found := _COMMAND.match(text):
             message["entities"] = [{"type": "bot_command", "offset": 0, "length": found.end()}]
-        return self.api.update("message", message, update_id)
+        self.newest_words, self.newest_update = text, self.api.update("message", message, update_id)
+        return self.newest_update
 
     def _mine(self, text: str) -> dict[str, Any]:
         self.started = True

@@ -87,11 +87,29 @@ class Time:
 def test_no_more_than_so_many_in_a_second_and_one_a_second_in_a_chat():
     time = Time()
     pace = Pace(per_second=3, now=time)
+
+    async def sends(chat: int, takes: float) -> None:
+        async with pace.turn(chat):
+            time.now += takes
+
     for chat in (1, 2, 3):
-        asyncio.run(pace.turn(chat))
-    assert pace.room() == 0 and pace.wait_for(4) > 1.0
-    time.now += pace.wait_for(4) + 0.001
-    assert pace.wait_for(4) == 0 and pace.wait_for(1) > 0 and pace.room() == 3
+        asyncio.run(sends(chat, 0.1))
+    assert pace.room() == 0 and pace.wait_for(4) == pytest.approx(0.8)
+    time.now += 0.81
+    assert pace.room() == 1 and pace.wait_for(4) == 0 and pace.wait_for(1) > 0 and pace.wait_for(3) > 0.2
+
+
+def test_a_call_counts_until_a_second_after_its_answer():
+    time = Time()
+    pace = Pace(per_second=1, now=time)
+
+    async def slow() -> None:
+        async with pace.turn(1):
+            time.now += 5
+            assert pace.room() == 0 and pace.wait_for(2) > 0
+        assert pace.room() == 0 and pace.wait_for(2) == pytest.approx(1.0)
+
+    asyncio.run(slow())
 
 
 def test_a_429_holds_its_chat_and_two_hold_everybody():

@@ -5,10 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -18,6 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.channels.telegram import LONGEST_BODY, PATH
+from bot.clock import new_id
 from bot.running import free_port, running
 from bot.settings import ROOT
 from bot.store.tables import Conversation, Message
@@ -25,7 +24,8 @@ from bot.store.telegram import TelegramUpdate
 from tests.doubles.engine import EngineDouble, says
 from tests.doubles.telegram import PER_SECOND, TOKEN, BotApiDouble
 from tests.doubles.websites import Site
-from tests.test_telegram import GREETING, log, made_site, rows, started, web_chat, web_says
+from tests.test_whole_system import reply_form, staff_browser
+from tests.test_telegram import GREETING, log, made_site, rows, started
 
 PUBLIC = "signpost.example.org"
 
@@ -213,3 +213,109 @@ def test_a_thousand_chats_at_once_are_answered_within_telegrams_limits(tmp_path,
     assert not api.codes(429)
     sent = sorted(call.at for call in api.calls if call.method == "sendMessage")
     assert max(sum(1 for _ in itertools.takewhile(lambda at: at < begun + 1.0, sent[i:])) for i, begun in enumerate(sent)) <= PER_SECOND
+
+
+# the real engine
+
+
+@pytest.fixture(scope="module")
+def whole(model):
+    """The whole system with the real engine, its Telegram being the double."""
+    with BotApiDouble() as double, running(engine_timeout="10", telegram_token=TOKEN, telegram_api_url=double.url, undo_seconds="0", log_level="DEBUG") as system:
+        yield system, double
+
+
+@pytest.mark.engine
+def test_the_whole_cycle_on_telegram_with_the_real_engine(whole):
+    system, api = whole
+    parent = api.phone()
+    parent.starts()
+    parent.sees(GREETING)
+    # a question, answered with its source
+    parent.says("He was discharged last year and has got worse again. Can we come back to the service?")
+    answer = parent.sees("Where this comes from:")
+    assert "<blockquote>The expectation of our commissioners is that children with long-term difficulties move in and out" in answer.html
+    # a person
+    parent.says("/person")
+    told = parent.sees("Your reference is SP-")
+    reference = re.search(r"SP-[0-9A-Z]{8}", told.text).group()
+    lead = re.search(r"passed your question to ([^,]+),", told.text).group(1)
+    parent.says("/status")
+    parent.sees(f"Your question {reference}")
+    # the lead replies, the parent judges
+    with closing(staff_browser(system, lead)) as staff:
+        path = query_path(staff, reference)
+        replies(staff, path, "You can come back by asking the school.")
+        reply = parent.sees("You can come back by asking the school.")
+        assert reply.text.startswith(lead)
+        parent.sees(f"Did this answer your question {reference}")
+        parent.presses("No")
+        parent.sees("is open again")
+        parent.says("The school says that it is not theirs to do.")
+        api.wait(lambda: "not theirs to do" in staff.get(path).text, 30)
+        replies(staff, path, "Then I will ask for you.")
+        parent.sees("Then I will ask for you.")
+        api.wait(lambda: len([m for m in parent.messages if m.buttons and m.buttons[0][0] == "Yes"]) == 1)
+        parent.presses("Yes")
+        parent.sees(f"I have noted that your question {reference} was answered")
+        # danger, while nothing else waits
+        parent.says("my son is choking and his lips are going blue")
+        api.wait(lambda: any(text.startswith("Call 999") for text in parent.texts()), 40)
+        # everything deleted
+        parent.says("/delete")
+        parent.sees("Do you want to delete")
+        parent.presses("Delete it")
+        parent.sees("has been deleted from our computers")
+        assert "not theirs to do" not in staff.get(path).text
+    ledger = subprocess.run(
+        [sys.executable, "-m", "bot.cli", "ledger", "--json"], cwd=ROOT, env={**os.environ, "SIGNPOST_DATA_DIR": str(system.folder)}, capture_output=True, text=True
+    )
+    assert ledger.returncode == 0 and '"balances": true' in ledger.stdout, ledger.stdout + ledger.stderr
+    assert not api.codes(429) and not api.codes(400)
+
+
+def query_path(staff: httpx.Client, reference: str) -> str:
+    """Where a lead finds an open query."""
+    return re.search(rf'href="(/console/queries/[0-9a-f]+)"[^>]*>\s*{reference}', staff.get("/console").text).group(1)
+
+
+def replies(staff: httpx.Client, path: str, text: str) -> None:
+    """Answer every open question of a query from its page."""
+    page = staff.get(path).text
+    form = reply_form(page)
+    marks = {name: "answered" for name in re.findall(r'name="(mark-[^"]+)"', page)}
+    sent = staff.post(form.pop("action"), data={**form, **marks, "kind": "answer", "text": text, "do": "send"})
+    assert sent.status_code == 200, sent.text
+
+
+@pytest.mark.engine
+def test_the_same_conversation_gives_the_same_words_on_web_and_telegram(whole):
+    system, api = whole
+    said = ["hello there", "Who funds this service, is it paid for by the NHS?", "blorp frindle wex sprongle", "thank you so much"]
+    client = httpx.Client(base_url=system.url, timeout=60, trust_env=False)
+    client.headers["Authorization"] = f"Bearer {client.post('/api/chat/sessions', json={}).json()['token']}"
+    parent = api.phone(9001)
+    parent.starts()
+    parent.sees(GREETING)
+    for text in said:
+        accepted = client.post("/api/chat/messages", json={"client_id": new_id(), "text": text}).json()["accepted"]
+        while not (on_web := [m for m in client.get("/api/chat/messages", params={"after": accepted, "wait": 20}).json()["messages"]]):
+            pass
+        before = len(parent.texts())
+        parent.says(text)
+        api.wait(lambda: len(parent.texts()) >= before + len(on_web), 40)
+        for message, shown in zip(on_web, parent.texts()[before:], strict=True):
+            lines = [re.sub(r"^- ", "• ", line) for line in message["text"].split("\n")]
+            assert shown.startswith("\n".join(lines))
+            assert all(source["quote"].replace("\n", " ") in shown.replace("\n", " ") and source["title"] in shown for source in message["sources"])
+            titles = [choice["title"] for choice in message["choices"]]
+            on_phone = next(m for m in parent.messages if m.text == shown)
+            assert len(on_phone.buttons) == len(titles) and all(title in shown or title in dict(on_phone.buttons) for title in titles)
+
+
+@pytest.mark.engine
+def test_the_token_is_in_nothing_that_the_whole_system_prints(whole):
+    system, api = whole
+    assert api.calls and TOKEN not in system.output.read_text()
+    for file in system.folder.glob("*.db*"):
+        assert TOKEN.encode() not in file.read_bytes()

@@ -354,8 +354,8 @@ class Intake:
 
     async def _tell(self, chat_id: int, text: str, keyboard: InlineKeyboardMarkup | None = None) -> None:
         """Say something that is not part of a conversation. Raises TelegramError, so that the update is handled again."""
-        await self._pace.turn(chat_id)
-        await self._bot.send_message(chat_id, as_html(text), parse_mode=ParseMode.HTML, link_preview_options=NO_PREVIEW, reply_markup=keyboard)
+        async with self._pace.turn(chat_id):
+            await self._bot.send_message(chat_id, as_html(text), parse_mode=ParseMode.HTML, link_preview_options=NO_PREVIEW, reply_markup=keyboard)
 
     # buttons
 
@@ -403,8 +403,8 @@ class Intake:
             return offered.standing(session, conversation_id, seq)
 
     async def _paced(self, call, *given, **named) -> None:
-        await self._pace.turn()
-        await self._quietly(call(*given, **named))
+        async with self._pace.turn():
+            await self._quietly(call(*given, **named))
 
     @staticmethod
     async def _quietly(call) -> None:

@@ -59,9 +59,9 @@ class TelegramSender:
         announced = part.author == "staff" and not self._staff_replies
         text, keyboard = self._notice(part) if announced else _shown(part)
         chat = chat_of(part.address)
-        await self._pace.turn(chat)
         try:
-            sent = await self._say(chat, text, keyboard)
+            async with self._pace.turn(chat):
+                sent = await self._say(chat, text, keyboard)
         except TelegramError as problem:
             outcome = outcome_of(problem)
             if isinstance(problem, RetryAfter):

@@ -10,7 +10,7 @@ import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 from anyio import to_thread
 from rasa_sdk.executor import ActionExecutor
@@ -53,6 +53,9 @@ from bot.pages.rendering import page
 from bot.settings import ROOT, SettingProblem, Settings
 from bot.store.database import Database
 from bot.widget.routes import routes as widget_routes
+
+if TYPE_CHECKING:
+    from bot.channels.telegram import TelegramChannel
 
 logger = logging.getLogger(__name__)
 
@@ -161,13 +164,19 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         reply_wait=signpost.settings.reply_wait,
     )
 
+    telegram = _telegram(signpost)
+
     @asynccontextmanager
     async def lifespan(app: Starlette):
         await to_thread.run_sync(signpost.desk.check)
         await signpost.turns.recover(including_fresh=signpost.database.is_sqlite)
         sweeper = asyncio.create_task(_recover_for_ever(signpost.turns))
+        if telegram is not None:
+            await telegram.start()
         yield
         sweeper.cancel()
+        if telegram is not None:
+            await telegram.stop()
         await signpost.turns.settle()
         await signpost.engine.close()
         signpost.database.close()
@@ -184,6 +193,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
             *web.routes(chat),
             *chat_page.routes(chat, signpost.settings),
             *return_page.routes(signpost.log, limits, signpost.settings),
+            *_telegram_routes(telegram, chat),
             *widget_routes(signpost.settings, signpost.areas, signpost.settings.area),
             *console_routes(signpost, limits),
             Route("/engine/actions", _actions(signpost), methods=["POST"]),
@@ -200,6 +210,34 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
     )
     app.state.signpost = signpost
     return app
+
+
+def _telegram(signpost: Signpost) -> TelegramChannel | None:
+    """The channel, where a token is set. Its library is loaded only then."""
+    if not signpost.settings.telegram_token:
+        return None
+    from bot.channels.telegram import TelegramChannel
+    from bot.channels.telegram_intake import Services as TelegramServices
+
+    lent = TelegramServices(
+        database=signpost.database,
+        log=signpost.log,
+        turns=signpost.turns,
+        office=signpost.office,
+        answers=signpost.answers,
+        areas=signpost.areas,
+        default_area=signpost.settings.area,
+        site=signpost.settings.site,
+    )
+    return TelegramChannel(signpost.settings, signpost.clock, lent)
+
+
+def _telegram_routes(telegram: TelegramChannel | None, chat: web.WebChat) -> list[Route]:
+    if telegram is None:
+        return []
+    from bot.channels import telegram_page
+
+    return telegram_page.routes(telegram, chat)
 
 
 async def _recover_for_ever(turns: Turns) -> None:

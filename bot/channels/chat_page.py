@@ -260,6 +260,7 @@ class ChatPages:
             queries=(await to_thread.run_sync(self._chat.standings.of, opened.id))["queries"],
             kept=KEEP_COOKIE in request.cookies,
             settled=_settled(messages),
+            telegram=bool(self._settings.telegram_token),
             form_id=new_id(),
         )
         if problem:

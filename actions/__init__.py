@@ -6,6 +6,7 @@ from rasa_sdk import Action
 
 from actions.answer import Answer
 from actions.ask_back import AskBack
+from actions.guides import FiveQuestionsForm, ResponsibilityForm
 from actions.hand_over import HandOver
 from actions.queries import QueryChase, QueryNotAnswered, QueryStatus
 from actions.repeat import Repeat
@@ -15,5 +16,5 @@ from actions.urgent import Urgent
 
 def all_actions(services: Services) -> list[Action]:
     """Every action of domain.yml, ready to run."""
-    kinds = (Answer, AskBack, HandOver, QueryChase, QueryNotAnswered, QueryStatus, Repeat, Urgent)
+    kinds = (Answer, AskBack, FiveQuestionsForm, HandOver, QueryChase, QueryNotAnswered, QueryStatus, Repeat, ResponsibilityForm, Urgent)
     return [kind(services) for kind in kinds]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from actions.follow_up import FollowUp
-from actions.speaking import SignpostAction
+from actions.guide_return import back_to_guide
 from bot.conversations.outbound import OfferedChoice, Outbound
 
 
-class AskBack(SignpostAction):
+class AskBack(FollowUp):
     """`action_ask_back`: a follow-up is met; else up to three plain titles and "none of these"."""
 
     action_name = "action_ask_back"
 
     async def run(self, dispatcher, tracker, domain):
         turn, answers = self.turn(tracker), self.services.answers
-        if FollowUp(self.services).meet(dispatcher, turn):
+        if events := back_to_guide(self.services, turn):
+            return events
+        if self.meet(dispatcher, turn):
             return []
         likely = [topic for topic in turn.choices if topic in answers][:3]
         choices = [self.topic_choice(topic) for topic in likely]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from anyio import to_thread
 
+from actions.guide_return import guide_left
 from actions.speaking import SignpostAction, query_words
 from bot.conversations.outbound import Outbound
 
 
 class Urgent(SignpostAction):
-    """`action_urgent`: the area's emergency lines for the kind of danger, and an urgent query."""
+    """`action_urgent`: the area's emergency lines for the kind of danger, and an urgent query. A guide is left and asks nothing more."""
 
     action_name = "action_urgent"
 
@@ -17,7 +18,7 @@ class Urgent(SignpostAction):
         turn, services = self.turn(tracker), self.services
         topic = next(t for t in (*turn.topics, turn.intent) if services.topics[t].kind == "urgent")
         card = await to_thread.run_sync(
-            lambda: services.desk.open(turn.conversation_id, turn.seq, reason="urgent", topic=topic, kind="urgent")
+            lambda: services.desk.open(turn.conversation_id, turn.seq, reason="urgent", topic=topic, kind="urgent", area=turn.area.id)
         )
         wording = services.answers.wording(topic, turn.area, turn.role)
         route = turn.area.urgent[topic.removeprefix("urgent_")].as_text()
@@ -32,4 +33,4 @@ class Urgent(SignpostAction):
                 query_id=card.id,
             ),
         )
-        return []
+        return guide_left(turn)

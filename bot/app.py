@@ -41,6 +41,7 @@ from bot.console.routes import console_routes
 from bot.console.sign_in import SignIn
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area, load_areas
+from bot.knowledge.guide_book import Guides
 from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
@@ -68,11 +69,12 @@ class Signpost:
     listeners: Listeners
     turns: Turns
     replies: Replies
+    guides: Guides
     sign_in: SignIn
 
     @classmethod
     def build(cls, settings: Settings, clock: Clock = Clock()) -> "Signpost":
-        """Put the parts together. Raises AnswerProblem or AreaProblem for data that cannot be used."""
+        """Put the parts together. Raises AnswerProblem, AreaProblem or TableProblem for data that cannot be used."""
         database = Database(settings.database)
         areas = dict(load_areas(ROOT / "data" / "areas"))
         answers = Answers.load(ROOT / "data" / "answers")
@@ -100,12 +102,14 @@ class Signpost:
             listeners=listeners,
             turns=Turns(log, engine, desk, listeners, apology),
             replies=Replies(database, log, desk, clock),
+            guides=Guides.load(ROOT / "data" / "policy", answers),
             sign_in=SignIn(database, clock),
         )
 
     def services(self) -> Services:
         """What the custom actions are lent."""
-        return Services(self.topics, self.answers, self.areas, self.settings.area, self.desk, read_yaml(ROOT / "data" / "policy" / "contacts.yml"))
+        contacts = read_yaml(ROOT / "data" / "policy" / "contacts.yml")
+        return Services(self.topics, self.answers, self.areas, self.settings.area, self.desk, contacts, self.guides)
 
 
 def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Starlette:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -61,16 +61,28 @@ class QueryDesk:
                 self._calendars[id].due(today, area.promise.days(kind))
 
     def open(
-        self, conversation_id: str, asked_seq: int, *, reason: str, topic: str | None = None, kind: str = "ordinary", language: str = "en"
+        self,
+        conversation_id: str,
+        asked_seq: int,
+        *,
+        reason: str,
+        topic: str | None = None,
+        kind: str = "ordinary",
+        language: str = "en",
+        area: str = "",
+        told: Sequence[str] = (),
     ) -> QueryCard:
         """Log a question, route it to a named lead and promise a day; committed when this returns.
 
-        The same message asked for twice gives the same query.
+        The same message asked for twice gives the same query. `area` stands before the conversation's own; `told` is what was told in
+        a guide, kept as a note so that nobody asks twice.
         """
         try:
             with self._database.write() as session:
                 known = session.scalar(select(Query).where(Query.conversation_id == conversation_id, Query.asked_seq == asked_seq))
-                query = known or self._log(session, conversation_id, asked_seq, reason, topic, kind, language)
+                query = known or self._log(session, conversation_id, asked_seq, reason, topic, kind, language, area)
+                if told and known is None:
+                    self.note(session, query, "told", "bot", {"told": list(told)})
                 session.flush()
                 return self.card(query)
         except IntegrityError:
@@ -82,9 +94,11 @@ class QueryDesk:
             select(Query).options(joinedload(Query.lead)).where(Query.conversation_id == conversation_id, Query.asked_seq == asked_seq)
         ).one()
 
-    def _log(self, session: Session, conversation_id: str, asked_seq: int, reason: str, topic: str | None, kind: str, language: str) -> Query:
+    def _log(
+        self, session: Session, conversation_id: str, asked_seq: int, reason: str, topic: str | None, kind: str, language: str, named_area: str
+    ) -> Query:
         conversation = session.get_one(Conversation, conversation_id)
-        area = self._areas.get(conversation.area, self._default)
+        area = self._areas.get(named_area or conversation.area, self._default)
         now, today = self._clock.now(), self._clock.today()
         lead = choose_lead(Need(area.id, topic, kind), list(session.scalars(select(Staff))), self._loads(session), today)
         query = Query(
@@ -168,6 +182,15 @@ class QueryDesk:
             area = self._areas.get(query.area, self._default)
             query.due_on = self._calendars[area.id].due(self._clock.today(), area.promise.days(query.kind))
             self.move(session, query, "reopened", "parent", {"seq": asked_seq, "due_on": query.due_on.isoformat()})
+            return self.card(query)
+
+    def tell(self, conversation_id: str, reference: str, told: Sequence[str]) -> QueryCard | None:
+        """Note what a guide was told since a query was opened; nothing if it is not open any more."""
+        with self._database.write() as session:
+            query = self.find(session, conversation_id, reference)
+            if query is None or not query.is_open:
+                return None
+            self.note(session, query, "told", "bot", {"told": list(told)})
             return self.card(query)
 
     def card(self, query: Query) -> QueryCard:

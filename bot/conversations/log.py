@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -31,7 +31,10 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A parent's message whose turn is to be taken; `again` if an app that died may have taken it already."""
+    """A parent's message whose turn is to be taken; `again` if an app that died may have taken it already.
+
+    guide: where the conversation's guide stood after the last message that belonged to one.
+    """
 
     message_id: str
     conversation_id: str
@@ -41,6 +44,7 @@ class Waiting:
     area: str
     role: str
     again: bool
+    guide: Mapping[str, Any] | None = None
 
 
 class UnknownChoice(Exception):
@@ -130,11 +134,19 @@ class ConversationLog:
                 .join(Conversation, Conversation.id == Message.conversation_id)
                 .where(Message.id == message_id, Message.turn_state == "asked", Message.claimed_by == self.owner)
             ).one_or_none()
-        if row is None:
-            return None
-        message, area, role = row
+            if row is None:
+                return None
+            message, area, role = row
+            guide = session.scalar(
+                select(Message.understanding)
+                .where(Message.conversation_id == message.conversation_id, Message.author == "assistant", Message.outcome == "check")
+                .order_by(Message.seq.desc())
+                .limit(1)
+            )
         again = message.id in self._taken_over
-        return Waiting(message.id, message.conversation_id, message.seq, message.text, message.command, area, role, again)
+        return Waiting(
+            message.id, message.conversation_id, message.seq, message.text, message.command, area, role, again, (guide or {}).get("guide")
+        )
 
     def abandoned(self, including_fresh: bool = False) -> list[tuple[str, str]]:
         """Claim the turns that an app left unfinished when it died: (conversation id, message id), oldest first.
@@ -198,6 +210,7 @@ class ConversationLog:
                 sources=[dict(s) for s in outbound.sources],
                 choices=[_shown(id, choice) for id, choice in choices],
                 query_id=outbound.query_id,
+                understanding={"guide": outbound.guide} if outbound.guide else None,
                 answers_seq=answers_seq,
             )
             session.add(row)

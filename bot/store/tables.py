@@ -57,7 +57,8 @@ class Message(Base):
     """One message of a conversation, in order of `seq`.
 
     A parent's message has a `turn_state`: `asked` until its turn is done (claimed by one app until `claimed_until`), then `done`.
-    Messages that answer it carry its seq as `answers_seq`.
+    Messages that answer it carry its seq as `answers_seq`. `understanding`: of a parent's message what was made of it; of a guide's
+    message where the guide then stood.
     """
 
     __tablename__ = "messages"

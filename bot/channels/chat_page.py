@@ -160,8 +160,10 @@ class ChatPages:
         return OpenChat(found.id, found.area, found.role, token) if found else None
 
     async def _start(self, request: Request, area: str | None, role: str | None) -> OpenChat:
+        # The page says which area it speaks of, so the conversation has that one even if nobody chose it.
+        area = area or self._chat.default_area
         id, token = await self._chat.start(address(request), area, role)
-        return OpenChat(id, area or self._chat.default_area, role or "parent", token)
+        return OpenChat(id, area, role or "parent", token)
 
     async def _page(
         self, opened: OpenChat, embed: bool, checked: str = "", text: str = "", problem: Problem | None = None, goes_on: bool = False

@@ -90,16 +90,22 @@ class Hearing:
             id = value.id if value.id not in _POLAR else value.title
             if _words(plain) in (_words(value.title), _words(value.school_title or value.title), _words(id)):
                 return Heard(value.id)
+        plain = " ".join(s for s in _SENTENCE.split(plain) if not self._is_asking(s.strip()))
         patterns = self._inputs.get(asked.name, _Patterns())
         if any(p.search(plain) for p in patterns.unclear):
             return Heard(unclear=True)
         if self._talk["unsure"].search(plain):
             return Heard(UNSURE) if UNSURE in asked.values else Heard()
         cut = _NEGATED_SECTION.sub(" ", plain)
-        specific = patterns.volunteered(cut) or patterns.replied_to(cut)
-        general = next((patterns.means.get(word) for word in ("yes", "no") if self._talk[word].search(plain)), None)
+        strong = patterns.volunteered(cut)
+        specific = strong or patterns.replied_to(cut)
+        word = next((word for word in ("yes", "no") if self._talk[word].search(plain)), "")
+        general = patterns.means.get(word)
         if specific and general and specific != general and not patterns.specific_wins:
-            return Heard(unclear=True)
+            # A "no" is often followed by what happened instead; only a clear fact stands against it.
+            if strong or word == "yes":
+                return Heard(unclear=True)
+            specific = general
         value = specific or general
         return Heard(value) if value in asked.values else Heard()
 
@@ -115,7 +121,10 @@ class Hearing:
     def is_question(self, text: str) -> bool:
         """Whether a message, or one sentence of it, is put as a question."""
         plain = _plain(text)
-        return any(s.rstrip().endswith("?") or self._talk["asking"].match(s.strip()) for s in _SENTENCE.split(plain))
+        return any(s.rstrip().endswith("?") or self._is_asking(s.strip()) for s in _SENTENCE.split(plain))
+
+    def _is_asking(self, sentence: str) -> bool:
+        return bool(self._talk["asking"].match(sentence) or self._talk["supposed"].match(sentence))
 
     def instead(self, text: str) -> str | None:
         """The message that stands in for the five questions, where they are not the way (section 7: refer directly, lost skills)."""

@@ -37,7 +37,7 @@ class Base(DeclarativeBase):
 
 
 class Conversation(Base):
-    """One person's chat on one channel. `last_seq` is the number of its newest message."""
+    """One person's chat on one channel. `last_seq` is the number of its newest message; `area` is empty while nobody has named one."""
 
     __tablename__ = "conversations"
 

@@ -137,4 +137,4 @@ def _rejected_since_asked(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def query_words(card: QueryCard) -> dict[str, Any]:
     """The words of `data/answers/system.yml` that a query fills in."""
-    return {"reference": card.reference, "lead": card.lead, "lead_title": card.lead_title, "due_on": f"{card.due_on:%A %-d %B %Y}"}
+    return card.words()

@@ -27,7 +27,7 @@ from actions import all_actions
 from actions.speaking import Services, query_words
 from bot.casework.queries import QueryCard, QueryDesk
 from bot.casework.replies import Replies
-from bot.channels import chat_page, web
+from bot.channels import chat_page, guide_pages, web
 from bot.channels.headers import SecurityHeaders
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
@@ -149,6 +149,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         routes=[
             *web.routes(chat),
             *chat_page.routes(chat, signpost.settings),
+            *guide_pages.routes(chat, signpost.settings, signpost.guides, signpost.desk),
             *console_routes(signpost, limits),
             Route("/engine/actions", _actions(signpost), methods=["POST"]),
             Route("/healthz", healthz),

@@ -32,6 +32,10 @@ class QueryCard:
     due_on: date
     overdue: bool
 
+    def words(self) -> dict[str, str]:
+        """What a query fills in in the sentences of `data/answers/system.yml`."""
+        return {"reference": self.reference, "lead": self.lead, "lead_title": self.lead_title, "due_on": f"{self.due_on:%A %-d %B %Y}"}
+
     def as_json(self) -> dict[str, Any]:
         """The fields of the chat API."""
         return {"reference": self.reference, "state": self.state, "lead": self.lead, "due_on": self.due_on.isoformat()}

@@ -40,11 +40,11 @@ def routes(chat: WebChat, settings: Settings) -> list[Route]:
     pages = ChatPages(chat, settings)
     return [
         Route("/", pages.home),
-        Route("/chat", _told(pages.show), methods=["GET"]),
-        Route("/chat", _told(pages.send), methods=["POST"]),
+        Route("/chat", told_on_page(pages.show), methods=["GET"]),
+        Route("/chat", told_on_page(pages.send), methods=["POST"]),
         Route("/chat/messages", pages.newer, methods=["GET"]),
-        Route("/chat/clear", _told(pages.ask_clear), methods=["GET"]),
-        Route("/chat/clear", _told(pages.clear), methods=["POST"]),
+        Route("/chat/clear", told_on_page(pages.ask_clear), methods=["GET"]),
+        Route("/chat/clear", told_on_page(pages.clear), methods=["POST"]),
         Route("/privacy", pages.privacy),
         Route("/accessibility", pages.accessibility),
     ]
@@ -53,7 +53,7 @@ def routes(chat: WebChat, settings: Settings) -> list[Route]:
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def _told(handler: Handler) -> Handler:
+def told_on_page(handler: Handler) -> Handler:
     """The handler, with a problem told on a page."""
 
     async def told(request: Request) -> Response:

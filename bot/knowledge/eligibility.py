@@ -41,9 +41,19 @@ class FiveQuestions:
         """Read the table. Raises TableProblem for one that cannot be used."""
         return cls(read_yaml(path), answers)
 
+    @property
+    def page_intro(self) -> str:
+        """What stands at the start of the guide as a page."""
+        return filled(self._raw["page_intro"], {})
+
     def intro(self, role: str) -> str:
         """What is said before the first question."""
         return filled(self._raw["intro_school" if role == "school" else "intro"], role_words(role))
+
+    @property
+    def stand_ins(self) -> tuple[str, ...]:
+        """What to do instead, where the five questions are not the way."""
+        return tuple(filled(entry["text"], role_words("parent")) for entry in self._raw["instead"].values())
 
     def next_input(self, facts: Facts) -> Input | None:
         """The first question without an answer; none where the five questions are not the way."""

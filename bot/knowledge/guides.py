@@ -92,6 +92,7 @@ class Guide(Protocol):
     name: str
     topic: str
     inputs: Mapping[str, Input]
+    page_intro: str
 
     def next_input(self, facts: Facts) -> Input | None:
         """The question that is still needed, or nothing when the result stands."""

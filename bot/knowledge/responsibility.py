@@ -50,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Decision:
-    """The row that applies; the state row that it frames, if it is a gate; the frames and paragraphs added; S13's finding."""
+    """The row that applies; the row that it frames, if it is a gate that others stand behind; the paragraphs added; S13's finding."""
 
     row: Row
     state: Row | None
@@ -97,6 +97,11 @@ class Responsibility:
                 except KeyError:
                     raise TableProblem(f"{row.id} cites {id}, which sources.yml does not hold") from None
 
+    @property
+    def page_intro(self) -> str:
+        """What stands at the start of the guide as a page."""
+        return filled(self._raw["page_intro"], {})
+
     def intro(self, role: str) -> str:
         """What is said before the first question."""
         return filled(self._raw["intro_school" if role == "school" else "intro"], role_words(role))
@@ -125,16 +130,12 @@ class Responsibility:
         """The row for these facts. Gates come first, in order; what is not known counts as not sure, what is only volunteered as no."""
         complete = {name: facts.get(name, UNSURE if entry.asked else _VOLUNTEERED) for name, entry in self.inputs.items()}
         complete["finding"] = self.finding(complete)
-        state = self.state(complete)
         gates = [gate for gate in self.gates if gate.applies(complete)]
+        state = next((gate for gate in gates if gate["ends"]), None) or self.state(complete)
         row = gates[0] if gates else state
-        if row["ends"]:
-            frames, state_shown = [g for g in gates[1:] if g["kind"] == "priority"], None
-        else:
-            frames, state_shown = gates[1:], state
-        complete["row"] = (state_shown or row).id
-        added = () if row["ends"] else tuple(a for a in self.also if a.applies(complete))
-        return Decision(row, state_shown if gates else None, (*frames, *added), complete["finding"])
+        complete["row"] = state.id
+        also = () if state["ends"] else tuple(added for added in self.also if added.applies(complete))
+        return Decision(row, None if row is state else state, also, complete["finding"])
 
     def state(self, complete: Facts) -> Row:
         """The one state row for a complete set of facts (with its `finding`)."""
@@ -149,8 +150,7 @@ class Responsibility:
         local = area.id == "somerset"
         paragraphs, sources = self._framed(decision, words, role) if decision.state else self._stated(state, words, role, local)
         for row in decision.also:
-            text = row["school"] if role == "school" and row["school"] else row["text"] or row["says"]
-            paragraphs.append(filled(text, words))
+            paragraphs.append(filled(row["school"] if role == "school" and row["school"] else row["text"], words))
             sources += row["sources"] or []
         rows = [*([decision.state] if decision.state else []), decision.row, *decision.also]
         roles = list(dict.fromkeys(role_id for row in rows for role_id in row["contacts"] or ()))

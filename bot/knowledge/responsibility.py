@@ -162,7 +162,7 @@ class Responsibility:
             say=filled(self._in_role(state, "say", role), words),
             contacts=tuple(contact_line(self._raw["roles"][id], area, words, role == "school") for id in roles),
             sources=tuple(s for id in dict.fromkeys(sources) if (s := self._answers.source(id, area))),
-            person="no" if decision.row["person"] == "no" else max((row["person"] or "no" for row in rows), key=_PERSON.index),
+            person="no" if decision.row["person"] == "no" else max((_person(row, facts) for row in rows), key=_PERSON.index),
             kind=next((row["kind"] for row in rows if row["kind"]), "ordinary"),
             offers=tuple(state["offer"] or ()),
             also=tuple(row.id for row in decision.also),
@@ -189,6 +189,10 @@ class Responsibility:
     @staticmethod
     def _in_role(row: Row, key: str, role: str) -> str:
         return row[f"{key}_school"] if role == "school" and row[f"{key}_school"] else row[key]
+
+
+def _person(row: Row, facts: Facts) -> str:
+    return "yes" if row["person_when"] and fits(row["person_when"], facts) else row["person"] or "no"
 
 
 def _rows(raw: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rasa_sdk.events import SlotSet
 
-from actions.guide_return import back_to_guide
+from actions.guide_return import back_to_guide, on_to_guide
 from actions.topics import TopicAction
 
 # Topics that speak of another area themselves.
@@ -20,6 +20,8 @@ class Answer(TopicAction):
         turn = self.turn(tracker)
         if events := back_to_guide(self.services, turn):
             return events
+        if await self.after_result(dispatcher, turn):
+            return []
         for topic in turn.topics:
             if self.services.topics[topic].kind == "case":
                 await self.pass_on(dispatcher, turn, topic)
@@ -28,7 +30,7 @@ class Answer(TopicAction):
         if turn.elsewhere and not _ELSEWHERE & set(turn.topics) and any(self._is_local(t) for t in turn.topics):
             self.answer(dispatcher, turn, "other_area")
         about = [t for t in turn.topics if self.services.topics[t].kind not in ("talk", "out")]
-        return [SlotSet("last_topic", about[-1])] if about else []
+        return [*([SlotSet("last_topic", about[-1])] if about else []), *on_to_guide(self.services, turn)]
 
     def _is_local(self, topic: str) -> bool:
         """Whether an answer rests on an area's own rule or fact."""

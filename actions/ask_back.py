@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actions.follow_up import FollowUp
-from actions.guide_return import back_to_guide
+from actions.guide_return import back_to_guide, on_to_guide
 from bot.conversations.outbound import OfferedChoice, Outbound
 
 
@@ -14,8 +14,10 @@ class AskBack(FollowUp):
 
     async def run(self, dispatcher, tracker, domain):
         turn, answers = self.turn(tracker), self.services.answers
-        if events := back_to_guide(self.services, turn):
+        if events := back_to_guide(self.services, turn) or on_to_guide(self.services, turn):
             return events
+        if await self.after_result(dispatcher, turn):
+            return []
         if self.meet(dispatcher, turn):
             return []
         likely = [topic for topic in turn.choices if topic in answers][:3]

@@ -11,7 +11,15 @@ from bot.conversations.outbound import OfferedChoice
 from bot.knowledge.guide_book import SLOT
 from bot.knowledge.guides import Guide
 
+# Topics that a question about responsibility may be taken for.
+_NEAR = frozenset(
+    "ehcp_over_core ehcp_not_assessed_by_service ehcp_not_delivered ehcp_sections core_offer_discharge core_offer_limits "
+    "school_bought_therapy private_report private_therapy".split()
+)
+
 ASKING, LEFT, DONE = "asking", "left", "done"
+# A message's number and the next message of the same person lie two apart, with one answer between; a little more with two.
+_NEXT = 3
 
 
 def form_of(guide: Guide) -> str:
@@ -50,6 +58,25 @@ def back_to_guide(services: Services, turn: Turn) -> list[dict[str, Any]]:
     if state.get("state") == DONE and (hearing.wish(turn.text) == "back" or is_correction(services, guide, turn)):
         return [FollowupAction(form_of(guide))]
     return []
+
+
+def is_offered(turn: Turn) -> bool:
+    """Whether the message before was a guide's result, which offers a person."""
+    state = turn.slots.get(SLOT) or {}
+    return not turn.active_form and state.get("state") == DONE and 0 < turn.seq - state.get("offered", turn.seq) <= _NEXT
+
+
+def on_to_guide(services: Services, turn: Turn) -> list[dict[str, Any]]:
+    """The event that begins the guide about responsibility where a message on a near topic, or one that may be meant so, asked whose job it is.
+
+    "The NHS says it is more than core. Who is responsible?" is answered about core, and what it said is not asked again.
+    """
+    guide, hearing = services.guides.responsibility, services.guides.hearing
+    if turn.active_form or guide.topic in turn.topics or not (_NEAR & set(turn.topics) or guide.topic in turn.choices):
+        return []
+    if not hearing.asks_whose_job(turn.text) or not hearing.facts(turn.text, guide.inputs):
+        return []
+    return [FollowupAction(form_of(guide))]
 
 
 def is_correction(services: Services, guide: Guide, turn: Turn) -> bool:

@@ -29,7 +29,7 @@ _PATIENCE = 2
 _URGENCY = ("ordinary", "priority", "urgent")
 _SMALL_TALK = ("greet", "thank", "goodbye", "frustrated", "abusive")
 _ON_ITS_OWN = ("answer", "case", "out", "check")
-_AT_ONCE = ("talk_to_person", "delete_my_data", "language_access")
+_AT_ONCE = ("talk_to_person", "delete_my_data")
 
 
 @dataclass
@@ -111,7 +111,8 @@ class GuideForm(TopicAction):
         self._start(turn, course, heard if before else {**self._heard_before(turn), **heard})
         if elsewhere := self._elsewhere(dispatcher, turn, course):
             return elsewhere
-        self._answer_others(dispatcher, turn)
+        if turn.intent == self.guide.topic:
+            self._answer_others(dispatcher, turn)
         return await self._go_on(dispatcher, turn, course)
 
     def _start(self, turn: Turn, course: Course, heard: dict[str, str]) -> None:
@@ -238,6 +239,7 @@ class GuideForm(TopicAction):
         result = self._result(turn, course)
         card = await self._person(turn, course, result) if result.person == "yes" else None
         course.state.pop("missed", None)
+        course.state["offered"] = turn.seq
         lead = [line for line in course.lead if line != self.guide.intro(turn.role)]
         return self._close(dispatcher, course, None, DONE, self._words(turn).result(result, lead, card))
 

@@ -16,6 +16,8 @@ class HandOver(FollowUp):
         if turn.intent == "hand_over":
             if events := back_to_guide(self.services, turn):
                 return events
+            if await self.after_result(dispatcher, turn):
+                return []
             if self.meet(dispatcher, turn):
                 return []
         case = next((t for t in turn.topics if topics[t].kind == "case"), None)

@@ -7,8 +7,10 @@ from typing import Sequence
 from anyio import to_thread
 from rasa_sdk.executor import CollectingDispatcher
 
+from actions.guide_return import is_offered
 from actions.speaking import SignpostAction, Turn, query_words
 from bot.conversations.outbound import OfferedChoice, Outbound
+from bot.knowledge.guide_book import SLOT
 
 _OUTCOMES = {"answer": "answer", "check": "answer", "case": "answer", "talk": "talk", "out": "out"}
 _PRIORITY = frozenset({"bounced"})
@@ -37,6 +39,24 @@ class TopicAction(SignpostAction):
             yield self.topic_choice(topic)
         for offer in self.services.answers[topic].offer:
             yield self.person_choice() if offer == "person" else self.topic_choice(offer)
+
+    async def after_result(self, dispatcher: CollectingDispatcher, turn: Turn) -> bool:
+        """Meet what belongs to a guide's result: a yes to its offer of a person, or what the family hopes for (S8); whether it was that."""
+        hearing, services = self.services.guides.hearing, self.services
+        guide = services.guides.named((turn.slots.get(SLOT) or {}).get("name"))
+        if guide is None or turn.active_form:
+            return False
+        if is_offered(turn) and (turn.intent == "affirm" or hearing.says_yes(turn.text)):
+            goal = f"\n\n{services.guides.five_questions.goal(turn.role)}" if guide is services.guides.five_questions else ""
+            await self.pass_on(dispatcher, turn, guide.topic, f"{services.answers.say('guide_person_yes')}{goal}")
+            return True
+        if guide is services.guides.five_questions and hearing.hopes(turn.text):
+            card = await to_thread.run_sync(services.desk.latest, turn.conversation_id)
+            added = card and await to_thread.run_sync(services.desk.tell, turn.conversation_id, card.reference, (turn.text,))
+            if added:
+                self.say(dispatcher, Outbound(services.answers.say("joined_query", **query_words(added)), outcome="handoff", topic=guide.topic, query_id=added.id))
+                return True
+        return False
 
     async def pass_on(
         self, dispatcher: CollectingDispatcher, turn: Turn, topic: str | None, before: str = "", choices: Sequence[OfferedChoice] = ()

@@ -107,7 +107,7 @@ def test_the_five_question_vectors_of_the_rule_book(system, number, answers, res
 @pytest.mark.parametrize(
     ("number", "area", "text", "outcome", "topic"),
     [
-        (15, "hampshire", "do I get a lead professional?", "handoff", "lead_professional_mine"),
+        (15, "hampshire", "am I entitled to a named lead professional for my child?", "handoff", "lead_professional_mine"),
         (17, "somerset", "the school has stopped paying for the speech therapist it bought in, it is in section F", "answer", "school_bought_therapy"),
         (18, "somerset", "can you review her every 6 months to check she is still improving?", "answer", "core_offer_progress_reviews"),
         (20, "somerset", "she chokes at nearly every meal", "urgent", "urgent_medical"),
@@ -165,7 +165,7 @@ def test_what_a_message_said_is_not_asked_again(system):
 def test_free_words_answer_every_question(system):
     talk = Talk(system)
     asked = [talk.says(WHO)["asks"]]
-    for words in ("nope, just the nhs", "he's had a final plan since last year", "yeah it says speech therapy", "the education bit", "no idea", "only a private one that we paid for"):
+    for words in ("nope, just the nhs", "he's had a final plan since last year", "yeah it says speech therapy", "the education bit", "no idea", "only a private one"):
         message = talk.says(words)
         asked.append(message.get("asks"))
     assert asked == ["bounced", "plan", "need_in_plan", "section", "over_core", "assessed", "provider"]
@@ -258,8 +258,8 @@ def test_a_person_gets_everything_that_was_told(system):
 def test_two_answers_that_are_not_understood_go_to_a_person(system):
     talk = Talk(system)
     talk.says(WHO)
-    assert talk.says("blorp frindle wex")["asks"] == "bounced"
-    message = talk.says("sprongle mib")
+    assert talk.says("blah blah the other thing")["asks"] == "bounced"
+    message = talk.says("more of the other thing")
     assert message["outcome"] == "handoff" and message["query"]
 
 
@@ -269,6 +269,29 @@ def test_being_sent_to_and_fro_inside_the_guide_is_a_priority(system):
     message = talk.says("the nhs say it is the council and the council say it is the nhs")
     ordinary, _ = Talk(system).goes_through(WHO, dict(IN_F, section="G"))
     assert message["result"] == "B3" and message["query"]["due_on"] < ordinary["query"]["due_on"]
+
+
+def test_yes_to_the_offer_of_a_person_is_a_query(system):
+    talk = Talk(system)
+    message, _ = talk.goes_through(WHO, dict(bounced="no", plan="none"))
+    assert message["query"] is None
+    message = talk.says("yes please")
+    assert (message["outcome"], message["topic"]) == ("handoff", "responsibility_check") and message["query"]
+
+
+def test_what_a_family_hopes_for_goes_with_the_question(system):
+    talk = Talk(system)
+    talk.goes_through(SEEN, {})
+    passed = talk.says("yes")
+    assert "what you would most like your child to be able to do" in passed["text"]
+    message = talk.says("I would love her to be able to order her own lunch")
+    assert message["query"]["reference"] == passed["query"]["reference"] and "added this to your question" in message["text"]
+
+
+def test_whose_job_it_is_starts_the_guide_after_the_answer(system):
+    talk = Talk(system)
+    message = talk.says("The service says the OT in section F of our EHCP is over and above its core offer. So who is responsible?")
+    assert message["asks"] == "bounced" and "The service said this is more than it normally provides." in message["text"]
 
 
 def test_a_second_result_adds_to_the_query_that_is_open(system):

@@ -11,6 +11,7 @@ from bot.knowledge.guides import UNSURE, Input
 from bot.knowledge.reading import read_yaml
 
 _LONGEST = 4000
+_SHORT = 8
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "`": "'"})
 _SENTENCE = re.compile(r"(?<=[.!?;\n])\s+|\n+")
 _NEGATED_SECTION = re.compile(r"\b(?:not|isn't|wasn't) (?:in |under |the )*(?:section |sec |part )?[fg]\b(?! and| or)")
@@ -118,6 +119,18 @@ class Hearing:
         """Whether a message takes something back."""
         return bool(self._talk["correction"].search(_plain(text)))
 
+    def asks_whose_job(self, text: str) -> bool:
+        """Whether a message asks who is responsible, in so many words."""
+        return bool(self._talk["whose_job"].search(_plain(text)))
+
+    def says_yes(self, text: str) -> bool:
+        """Whether a message is a plain yes."""
+        return len(text.split()) <= _SHORT and bool(self._talk["yes"].search(_plain(text)))
+
+    def hopes(self, text: str) -> bool:
+        """Whether a message says what a child should come to be able to do."""
+        return bool(self._talk["hope"].search(_plain(text))) and not self.is_question(text)
+
     def is_question(self, text: str) -> bool:
         """Whether a message, or one sentence of it, is put as a question."""
         plain = _plain(text)
@@ -149,7 +162,7 @@ class _Patterns:
         return _first(self.replied, plain)
 
 
-_TALK = ("yes", "no", "unsure", "why", "meaning", "leave", "resume", "back", "restart", "correction", "supposed", "asking")
+_TALK = ("yes", "no", "unsure", "why", "meaning", "leave", "resume", "back", "restart", "correction", "supposed", "asking", "whose_job", "hope")
 
 
 def _first(patterns: Mapping[str, tuple[re.Pattern[str], ...]] | None, plain: str) -> str | None:

@@ -24,8 +24,7 @@ class GuideWords:
 
     def question(self, asked: Input, lead: Sequence[str] = (), wording: str = "") -> Outbound:
         """One question, with its values as buttons; `wording` stands in for the question's own."""
-        own = asked.school if self._turn.role == "school" and asked.school else asked.ask
-        text = filled("\n\n".join([*filter(None, lead), wording or own]), self._words())
+        text = filled("\n\n".join([*filter(None, lead), wording or asked.ask_for(self._turn.role)]), self._words())
         choices = tuple(
             OfferedChoice(value.title_for(self._turn.role), self._command(asks=asked.name, value=value.id), value=value.id)
             for value in asked.values.values()
@@ -75,7 +74,7 @@ class GuideWords:
         """The answers so far, each with a button that asks it again."""
         given = [asked for name, asked in self._guide.inputs.items() if asked.asked and name in facts]
         choices = tuple(
-            OfferedChoice(filled(f"{asked.ask} ({asked.values[facts[asked.name]].title_for(self._turn.role)})", self._words()), self._command(asks=asked.name))
+            OfferedChoice(filled(f"{asked.ask_for(self._turn.role)} ({asked.values[facts[asked.name]].title_for(self._turn.role)})", self._words()), self._command(asks=asked.name))
             for asked in given
         )
         text = self.say("guide_change" if choices else "guide_nothing_to_change")

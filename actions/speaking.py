@@ -42,6 +42,7 @@ class Services:
 class Turn:
     """The message that an action answers.
 
+    area: whose words answer it, which is the one that the message names. home: the area of the family, as far as it is known.
     pressed: what a guide's button said (`asks`, `value`). texts: what was typed in this conversation, the newest last.
     rejected: forms that gave this message away to another action, and whose question is due again.
     """
@@ -58,6 +59,7 @@ class Turn:
     last_topic: str | None
     elsewhere: bool = False
     area_is_known: bool = True
+    home: str = ""
     active_form: str | None = None
     rejected: frozenset[str] = frozenset()
     slots: Mapping[str, Any] = field(default_factory=dict)
@@ -106,6 +108,7 @@ class SignpostAction(Action):
             choices=tuple(understood.get("choices") or ()),
             language=understood.get("language") or "en",
             last_topic=tracker.get_slot("last_topic"),
+            home=told_area if told_area in self.services.areas else metadata.get("area") or (known[0] if len(named) == 1 and known else ""),
             area_is_known=metadata.get("area", "") in self.services.areas,
             active_form=loop.get("name"),
             rejected=frozenset(_rejected_since_asked(tracker.events)),

@@ -74,7 +74,7 @@ class TopicAction(SignpostAction):
                 topic=topic,
                 kind="priority" if topic in _PRIORITY else "ordinary",
                 language=turn.language,
-                area=turn.area.id,
+                area=turn.home,
                 told=services.guides.told(turn.slots, turn.role),
             )
         )

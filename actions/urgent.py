@@ -18,7 +18,7 @@ class Urgent(SignpostAction):
         turn, services = self.turn(tracker), self.services
         topic = next(t for t in (*turn.topics, turn.intent) if services.topics[t].kind == "urgent")
         card = await to_thread.run_sync(
-            lambda: services.desk.open(turn.conversation_id, turn.seq, reason="urgent", topic=topic, kind="urgent", area=turn.area.id)
+            lambda: services.desk.open(turn.conversation_id, turn.seq, reason="urgent", topic=topic, kind="urgent", area=turn.home)
         )
         wording = services.answers.wording(topic, turn.area, turn.role)
         route = turn.area.urgent[topic.removeprefix("urgent_")].as_text()

@@ -76,7 +76,7 @@ class GuidePages(ChatPages):
             422 if missed else 200,
             **shown,
             asked=asked,
-            question=filled(asked.school if shown["role"] == "school" and asked.school else asked.ask, words),
+            question=filled(asked.ask_for(shown["role"]), words),
             why=filled(asked.why, words),
             where=filled(asked.where, words),
             number=len(answered) + 1,
@@ -87,10 +87,10 @@ class GuidePages(ChatPages):
 
     def _result(self, guide: Guide, facts: dict[str, str], kept: dict[str, str], shown: dict[str, Any]) -> Response:
         result = guide.result(facts, shown["area"], shown["role"])
-        say = self._chat.answers.say
+        say, words = self._chat.answers.say, {**shown["area"].words, **role_words(shown["role"])}
         headings = [say(key) for key in ("guide_told_summary", "guide_contacts", "guide_say")]
         changes = [
-            (asked, asked.values[facts[name]].title_for(shown["role"]), f"?{urlencode({**kept, 'ask': name})}")
+            (filled(asked.ask_for(shown["role"]), words), asked.values[facts[name]].title_for(shown["role"]), f"?{urlencode({**kept, 'ask': name})}")
             for name, asked in guide.inputs.items()
             if asked.asked and name in facts
         ]
@@ -98,8 +98,7 @@ class GuidePages(ChatPages):
             "guides/result.html",
             **shown,
             result=result,
-            words=role_words(shown["role"]),
-            changes=[(filled(asked.ask, {**shown["area"].words, **role_words(shown["role"])}), answer, link) for asked, answer, link in changes],
+            changes=changes,
             kept=kept,
             summary=f"{result.title}\n\n{result.as_text(*headings)}",
             goal=self._guides.five_questions.goal(shown["role"]) if guide is self._guides.five_questions else "",

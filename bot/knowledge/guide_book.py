@@ -45,5 +45,5 @@ class Guides:
         """Everything that was told in a conversation's guides, a sentence each, for the person who takes over."""
         if not slots.get(SLOT):
             return ()
-        lines = [line for g in (self.responsibility, self.five_questions) for line in told_lines(g.inputs, self.facts(g, slots), role_words(role))]
-        return (*lines, f"Hoped for: {slots['goal']}") if slots.get("goal") else tuple(lines)
+        both = (self.responsibility, self.five_questions)
+        return tuple(line for guide in both for line in told_lines(guide.inputs, self.facts(guide, slots), role_words(role)))

@@ -47,6 +47,10 @@ class Input:
     when: Condition = field(default_factory=dict)
     unless: Condition = field(default_factory=dict)
 
+    def ask_for(self, role: str) -> str:
+        """The question for a parent or a school."""
+        return self.school if role == "school" and self.school else self.ask
+
 
 @dataclass(frozen=True)
 class Result:

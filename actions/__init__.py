@@ -8,7 +8,7 @@ from actions.answer import Answer
 from actions.ask_back import AskBack
 from actions.guides import FiveQuestionsForm, ResponsibilityForm
 from actions.hand_over import HandOver
-from actions.queries import QueryChase, QueryNotAnswered, QueryStatus
+from actions.queries import OfferWithdrawal, QueryChase, QueryNotAnswered, QueryStatus, QueryWithdraw
 from actions.repeat import Repeat
 from actions.speaking import Services
 from actions.urgent import Urgent
@@ -16,5 +16,8 @@ from actions.urgent import Urgent
 
 def all_actions(services: Services) -> list[Action]:
     """Every action of domain.yml, ready to run."""
-    kinds = (Answer, AskBack, FiveQuestionsForm, HandOver, QueryChase, QueryNotAnswered, QueryStatus, Repeat, ResponsibilityForm, Urgent)
+    kinds = (
+        *(Answer, AskBack, FiveQuestionsForm, HandOver, OfferWithdrawal, QueryChase, QueryNotAnswered, QueryStatus, QueryWithdraw),
+        *(Repeat, ResponsibilityForm, Urgent),
+    )
     return [kind(services) for kind in kinds]

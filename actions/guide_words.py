@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Iterable, Mapping, Sequence
 
-from actions.speaking import Services, Turn, query_words
+from actions.speaking import Services, Turn, query_words, return_words
 from bot.casework.queries import QueryCard
 from bot.conversations.outbound import OfferedChoice, Outbound
 from bot.knowledge.answers import filled
@@ -36,7 +36,8 @@ class GuideWords:
         headings = [self.say(key) for key in ("guide_told", "guide_contacts", "guide_say")]
         after = ""
         if card is not None:
-            after = self.say("handed_over", **query_words(card))
+            back = return_words(self._services.answers, self._services.site, card)
+            after = "\n\n".join(filter(None, (self.say("handed_over", **query_words(card)), back)))
         elif result.person == "offer" and not result.closing:
             after = self.say("guide_person")
         text = "\n\n".join([*filter(None, lead), result.as_text(*headings), *filter(None, [after])])

@@ -265,6 +265,7 @@ class GuideForm(TopicAction):
                 topic=self.guide.topic,
                 kind=result.kind,
                 language=turn.language,
+                therapy=turn.therapy,
                 area=self._area(turn, course).id,
                 told=told,
             )

@@ -9,6 +9,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.casework.queries import QueryCard, QueryDesk
+from bot.casework.reception import Reception
 from bot.casework.references import find_reference
 from bot.conversations.outbound import OfferedChoice, Outbound
 from bot.knowledge.answers import Answers
@@ -26,6 +27,8 @@ class Services:
     areas: Mapping[str, Area]
     default_area: str
     desk: QueryDesk
+    reception: Reception
+    site: str
     contacts: Mapping[str, Sequence[str]]
     guides: Guides
 
@@ -57,6 +60,7 @@ class Turn:
     choices: tuple[str, ...]
     language: str
     last_topic: str | None
+    therapy: str | None = None
     elsewhere: bool = False
     area_is_known: bool = True
     home: str = ""
@@ -91,6 +95,7 @@ class SignpostAction(Action):
         metadata = asked.get("metadata") or {}
         understood = latest.get("understanding") or {}
         named = {e["value"] for e in understood.get("entities") or () if e["kind"] == "area"}
+        therapies = {e["value"] for e in understood.get("entities") or () if e["kind"] == "therapy"}
         known = [area for area in named if area in self.services.areas]
         intent = (latest.get("intent") or {}).get("name") or ""
         loop = tracker.active_loop or {}
@@ -107,6 +112,7 @@ class SignpostAction(Action):
             topics=tuple(understood.get("topics") or ()) or ((intent,) if intent in self.services.topics else ()),
             choices=tuple(understood.get("choices") or ()),
             language=understood.get("language") or "en",
+            therapy=therapies.pop() if len(therapies) == 1 else None,
             last_topic=tracker.get_slot("last_topic"),
             home=told_area if told_area in self.services.areas else metadata.get("area") or (known[0] if len(named) == 1 and known else ""),
             area_is_known=metadata.get("area", "") in self.services.areas,
@@ -141,3 +147,8 @@ def _rejected_since_asked(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def query_words(card: QueryCard) -> dict[str, Any]:
     """The words of `data/answers/system.yml` that a query fills in."""
     return card.words()
+
+
+def return_words(answers: Answers, site: str, card: QueryCard) -> str:
+    """How to come back from another device, where the query's code is known."""
+    return answers.say("return_code", site=site, code=card.return_code) if card.return_code else ""

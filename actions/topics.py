@@ -8,7 +8,7 @@ from anyio import to_thread
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.guide_return import is_offered
-from actions.speaking import SignpostAction, Turn, query_words
+from actions.speaking import SignpostAction, Turn, query_words, return_words
 from bot.conversations.outbound import OfferedChoice, Outbound
 from bot.knowledge.guide_book import SLOT
 
@@ -74,17 +74,19 @@ class TopicAction(SignpostAction):
                 topic=topic,
                 kind="priority" if topic in _PRIORITY else "ordinary",
                 language=turn.language,
+                therapy=turn.therapy,
                 area=turn.home,
                 told=services.guides.told(turn.slots, turn.role),
             )
         )
         wording = services.answers.wording(topic, turn.area, turn.role) if topic else None
         before = before or services.answers.in_language(turn.language) or (wording.text if wording else services.answers.say("not_understood"))
-        told = services.answers.say("handed_over", **query_words(card))
+        told = services.answers.say("joined_query" if card.joined else "handed_over", **query_words(card))
+        back = return_words(services.answers, services.site, card)
         self.say(
             dispatcher,
             Outbound(
-                f"{before}\n\n{told}",
+                "\n\n".join(filter(None, (before, told, back))),
                 outcome="handoff",
                 topic=topic,
                 sources=tuple(s.as_json() for s in wording.sources) if wording else (),

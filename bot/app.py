@@ -10,7 +10,7 @@ import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Sequence
 
 from anyio import to_thread
 from rasa_sdk.executor import ActionExecutor
@@ -24,11 +24,15 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from actions import all_actions
-from actions.speaking import Services, query_words
+from actions.speaking import Services, query_words, return_words
+from bot.casework.cycle import Mail
+from bot.casework.mail import SECURITY, Smtp
+from bot.casework.office import Office
+from bot.casework.policy import CasePolicy
 from bot.casework.queries import QueryCard, QueryDesk
 from bot.casework.replies import Replies
 from bot.channels import chat_page, guide_pages, web
-from bot.channels.headers import SecurityHeaders
+from bot.channels.headers import OtherSites, SecurityHeaders
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
 from bot.clock import Clock, new_id
@@ -36,6 +40,8 @@ from bot.conversations.engine import RasaEngine
 from bot.conversations.listeners import Listeners
 from bot.conversations.log import ConversationLog, Waiting
 from bot.conversations.outbound import Outbound
+from bot.conversations.standing import Standings
+from bot.conversations.senders import Sender
 from bot.conversations.turns import Turns
 from bot.console.routes import console_routes
 from bot.console.sign_in import SignIn
@@ -45,8 +51,9 @@ from bot.knowledge.guide_book import Guides
 from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
-from bot.settings import ROOT, Settings
+from bot.settings import ROOT, SettingProblem, Settings
 from bot.store.database import Database
+from bot.widget.routes import routes as widget_routes
 
 logger = logging.getLogger(__name__)
 
@@ -63,30 +70,53 @@ class Signpost:
     topics: dict[str, Topic]
     answers: Answers
     areas: dict[str, Area]
-    desk: QueryDesk
+    office: Office
     log: ConversationLog
     engine: RasaEngine
     listeners: Listeners
     turns: Turns
-    replies: Replies
     guides: Guides
     sign_in: SignIn
 
+    @property
+    def desk(self) -> QueryDesk:
+        """The parents' side of the query cycle."""
+        return self.office.desk
+
+    @property
+    def replies(self) -> Replies:
+        """The replies of staff."""
+        return self.office.replies
+
     @classmethod
-    def build(cls, settings: Settings, clock: Clock = Clock()) -> "Signpost":
-        """Put the parts together. Raises AnswerProblem, AreaProblem or TableProblem for data that cannot be used."""
+    def build(cls, settings: Settings, clock: Clock = Clock(), senders: Sequence[Sender] = ()) -> "Signpost":
+        """Put the parts together; `senders` are the channels that push. Raises AnswerProblem, AreaProblem, PolicyProblem,
+        TableProblem or SettingProblem for what cannot be used."""
         database = Database(settings.database)
         areas = dict(load_areas(ROOT / "data" / "areas"))
         answers = Answers.load(ROOT / "data" / "answers")
-        desk = QueryDesk(database, areas, settings.area, clock)
         owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
         log = ConversationLog(database, clock, owner, timedelta(seconds=settings.engine_timeout + 10))
+        office = Office.build(
+            database,
+            clock,
+            log,
+            areas,
+            settings.area,
+            answers,
+            CasePolicy.load(ROOT / "data" / "policy" / "casework.yml"),
+            senders=senders,
+            undo=timedelta(seconds=settings.undo_seconds),
+            mail=Mail(settings.site) if settings.smtp_host else None,
+            post=_post(settings),
+        )
         engine = RasaEngine(settings.engine, settings.engine_token, settings.engine_timeout)
         listeners = Listeners()
 
         def apology(turn: Waiting, card: QueryCard) -> list[Outbound]:
             area = areas.get(turn.area, areas[settings.area])
-            text = f"{answers.say('engine_down', **query_words(card))}\n\n{area.not_for_emergencies}"
+            told = [answers.say("engine_down", **query_words(card)), return_words(answers, settings.site, card), area.not_for_emergencies]
+            text = "\n\n".join(part for part in told if part)
             return [Outbound(text, outcome="handoff", query_id=card.id)]
 
         return cls(
@@ -96,12 +126,11 @@ class Signpost:
             topics=dict(load_topics(ROOT / "data" / "topics.yml")),
             answers=answers,
             areas=areas,
-            desk=desk,
+            office=office,
             log=log,
             engine=engine,
             listeners=listeners,
-            turns=Turns(log, engine, desk, listeners, apology),
-            replies=Replies(database, log, desk, clock),
+            turns=Turns(log, engine, office.desk, office.reception, listeners, apology),
             guides=Guides.load(ROOT / "data" / "policy", answers),
             sign_in=SignIn(database, clock),
         )
@@ -109,7 +138,17 @@ class Signpost:
     def services(self) -> Services:
         """What the custom actions are lent."""
         contacts = read_yaml(ROOT / "data" / "policy" / "contacts.yml")
-        return Services(self.topics, self.answers, self.areas, self.settings.area, self.desk, contacts, self.guides)
+        return Services(
+            self.topics, self.answers, self.areas, self.settings.area, self.desk, self.office.reception, self.settings.site, contacts, self.guides
+        )
+
+
+def _post(settings: Settings) -> Smtp | None:
+    if not settings.smtp_host:
+        return None
+    if settings.smtp_security not in SECURITY:
+        raise SettingProblem(f"SIGNPOST_SMTP_SECURITY must be one of {', '.join(SECURITY)}, not {settings.smtp_security!r}")
+    return Smtp(settings.smtp_host, settings.smtp_port, settings.smtp_from, settings.smtp_user, settings.smtp_password, settings.smtp_security)
 
 
 def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Starlette:
@@ -120,6 +159,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         log=signpost.log,
         turns=signpost.turns,
         listeners=signpost.listeners,
+        standings=Standings(signpost.database, clock),
         limits=limits,
         answers=signpost.answers,
         areas=signpost.areas,
@@ -150,13 +190,17 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
             *web.routes(chat),
             *chat_page.routes(chat, signpost.settings),
             *guide_pages.routes(chat, signpost.settings, signpost.guides, signpost.desk),
+            *widget_routes(signpost.settings, signpost.areas, signpost.settings.area),
             *console_routes(signpost, limits),
             Route("/engine/actions", _actions(signpost), methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Mount("/static", StaticFiles(directory=ROOT / "bot" / "static"), name="static"),
         ],
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[
+            Middleware(SecurityHeaders, embedders=signpost.settings.embedders),
+            Middleware(OtherSites, embedders=signpost.settings.embedders),
+        ],
         exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _fault},
         lifespan=lifespan,
     )

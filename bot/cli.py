@@ -44,13 +44,13 @@ def settings() -> None:
     in_force = _settings()
     for entry in fields(Settings):
         value = getattr(in_force, entry.name)
-        shown = "(set)" if entry.name.endswith("token") and value else value
+        shown = "(set)" if entry.name.endswith(("token", "password")) and value else value
         print(f"{variable(entry.name):28} {shown!s:22} {entry.metadata['about']}")
 
 
 @app.command()
 def run() -> None:
-    """Serve: engine and app under one supervisor. Ctrl-C stops both."""
+    """Serve: engine, app and a worker under one supervisor. Ctrl-C stops all."""
     from bot import supervisor as watch
     from bot.setup import model
     from bot.setup.environments import ENGINE, SetupFailed
@@ -76,7 +76,9 @@ def run() -> None:
     )
     engine = watch.Child("engine", [str(ENGINE.executable), "-m", "bot.engine.serve", str(model.MODEL), "--port", str(given.engine_port)], shared)
     server = watch.Child("app", [sys.executable, "-m", "bot.serve"], shared)
-    supervisor = watch.Supervisor([engine, server] if own_engine else [server])
+    worker = watch.Child("worker", [sys.executable, "-m", "bot.cli", "worker"], shared)
+    children = [*([engine] if own_engine else []), server, *([worker] if given.worker.lower() == "on" else [])]
+    supervisor = watch.Supervisor(children)
     supervisor.stop_on_signals()
     if own_engine:
         engine.start()
@@ -128,6 +130,29 @@ def _announce(given: Settings, supervisor) -> None:
 
 
 @app.command()
+def worker(once: Annotated[bool, typer.Option("--once", help="One round, for cron; exit 0 when it is done")] = False) -> None:
+    """Send replies and e-mails, remind, escalate, check. Run as many as you like; `signpost run` starts one."""
+    import asyncio
+    import os
+    import signal
+
+    logging.basicConfig(level=os.environ.get("SIGNPOST_LOG_LEVEL", "WARNING"), format="%(asctime)s worker %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    worker = _signpost().office.worker
+
+    async def work() -> None:
+        if once:
+            await worker.round()
+            return
+        stopping = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        await worker.run(stopping)
+
+    asyncio.run(work())
+
+
+@app.command()
 def train() -> None:
     """Train the model now."""
     from bot.setup import model
@@ -157,7 +182,11 @@ def staff_add(
     team: Annotated[str, typer.Option(help="Team id of the area file")] = "",
     area: Annotated[Optional[list[str]], typer.Option(help="Area id; repeat for several; none means all")] = None,
     topic: Annotated[Optional[list[str]], typer.Option(help="Topic id; repeat for several; none means all")] = None,
+    therapy: Annotated[Optional[list[str]], typer.Option(help="Therapy; repeat for several; none means all")] = None,
+    language: Annotated[Optional[list[str]], typer.Option(help="Language besides English (pl, ar, …); repeat for several")] = None,
+    school: Annotated[Optional[list[str]], typer.Option(help="School they are kept for; repeat for several")] = None,
     on_call: Annotated[bool, typer.Option(help="Takes urgent messages")] = False,
+    duty: Annotated[bool, typer.Option(help="Duty lead: stands in where no lead fits")] = False,
 ) -> None:
     """Add a member of staff. The password is asked for, or read from standard input."""
     signpost = _signpost()
@@ -170,11 +199,36 @@ def staff_add(
         raise SystemExit("A password has at least 12 characters.")
     try:
         signpost.sign_in.add_staff(
-            email=email, name=name, title=title, role=role, password=password, team=team, areas=area or [], topics=topic or [], on_call=on_call
-        )
+            email=email, name=name, title=title, role=role, password=password, team=team, areas=area or [], topics=topic or [],
+            therapies=therapy or [], languages=language or [], schools=school or [], on_call=on_call, duty=duty,
+        )  # fmt: skip
     except ValueError as problem:
         raise SystemExit(str(problem)) from problem
     print(f"{name} can now sign in at {signpost.settings.site}/console")
+
+
+@staff_app.command("away")
+def staff_away(email: str, first: str, last: str) -> None:
+    """Somebody is on leave from FIRST to LAST (2026-12-21), both included. What they own goes to their deputies."""
+    from datetime import date
+
+    from sqlalchemy import select
+
+    from bot.casework.supervision import Refused
+    from bot.store.tables import Staff
+
+    signpost = _signpost()
+    with signpost.database.read() as session:
+        member = session.scalar(select(Staff).where(Staff.email == email.strip().lower()))
+    if member is None:
+        raise SystemExit(f"There is nobody with the email address {email}.")
+    try:
+        signpost.office.supervision.add_leave(member.id, date.fromisoformat(first), date.fromisoformat(last), "operator")
+    except ValueError as problem:
+        raise SystemExit(f"A day is written like 2026-12-21: {problem}") from problem
+    except Refused as problem:
+        raise SystemExit(str(problem)) from problem
+    print(f"{member.name} is away from {first} to {last}.")
 
 
 @app.command()

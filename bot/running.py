@@ -49,8 +49,8 @@ class Running:
         raise DidNotStart(self.output.read_text())
 
     def children(self) -> dict[str, int]:
-        """Process ids of the supervisor's children by name: `engine`, `app`."""
-        names = {"bot.engine.serve": "engine", "bot.serve": "app"}
+        """Process ids of the supervisor's children by name: `engine`, `app`, `worker`."""
+        names = {"bot.engine.serve": "engine", "bot.serve": "app", "worker": "worker"}
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+_ORIGIN = re.compile(r"https?://(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?")
 
 
 class SettingProblem(Exception):
@@ -36,6 +40,15 @@ class Settings:
     train: str = _setting("on", "`off` serves the model that is there although the data has changed since")
     public_url: str = _setting("", "address under which people reach this service; empty: http://host:port")
     secure_cookies: str = _setting("off", "`on` where people reach the service by https")
+    embed_origins: str = _setting("", "websites that may embed the chat, with spaces between: https://www.example.sch.uk https://*.example.org")
+    undo_seconds: int = _setting(15, "seconds in which a staff reply can be taken back; 0 sends at once")
+    worker: str = _setting("on", "`off`: `signpost run` starts no worker; run `signpost worker` elsewhere, as many as you like")
+    smtp_host: str = _setting("", "mail server for alerts to staff; empty: alerts are in the console only")
+    smtp_port: int = _setting(587, "its port")
+    smtp_security: str = _setting("starttls", "starttls, tls or none (loopback only)")
+    smtp_user: str = _setting("", "account at the mail server, if it wants one")
+    smtp_password: str = _setting("", "its password")
+    smtp_from: str = _setting("signpost@localhost", "address that alerts come from")
     demo: str = _setting("on", "`on` seeds a demo staff directory into an empty database")
 
     @classmethod
@@ -71,6 +84,15 @@ class Settings:
     def site(self) -> str:
         """Base address that people see."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def embedders(self) -> tuple[str, ...]:
+        """The websites that may embed the chat. Raises SettingProblem for what is no origin."""
+        origins = tuple(self.embed_origins.split())
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise SettingProblem(f"{variable('embed_origins')} must hold origins like https://www.example.org, not {origin!r}")
+        return origins
 
     @property
     def limits_on(self) -> bool:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 from bot.app import Signpost
+from bot.casework.office import Office
+from bot.casework.policy import CasePolicy
 from bot.clock import Clock, new_id
+from bot.conversations.log import ConversationLog
+from bot.knowledge.answers import Answers
+from bot.knowledge.areas import load_areas
 from bot.running import Running, free_port, running
-from bot.settings import Settings
+from bot.settings import ROOT, Settings
 from bot.store.database import Database
 from bot.store.tables import Staff
 from tests.doubles.engine import EngineDouble
@@ -44,7 +50,7 @@ def postgresql(tmp_path_factory):
     """Address of a PostgreSQL server of our own on a socket in a temporary folder."""
     binaries = _postgresql_bin()
     if binaries is None:
-        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
+        pytest.fail("PostgreSQL's server is not installed, so half of the proof cannot run: apt-get install postgresql")
     folder = tmp_path_factory.mktemp("postgresql")
     as_user: list[str] = []
     if os.geteuid() == 0:
@@ -110,6 +116,19 @@ def add_staff(database: Database, name: str, role: str = "lead", **fields) -> St
     return member
 
 
+@lru_cache(maxsize=1)
+def _office_data():
+    data = ROOT / "data"
+    return load_areas(data / "areas"), Answers.load(data / "answers"), CasePolicy.load(data / "policy" / "casework.yml")
+
+
+def build_office(database: Database, clock: Clock, owner: str = "test", undo: float = 0, **more) -> Office:
+    """The query cycle on a database; `undo` seconds to take a reply back."""
+    log = ConversationLog(database, clock, owner, timedelta(seconds=30))
+    areas, answers, policy = _office_data()
+    return Office.build(database, clock, log, areas, "somerset", answers, policy, undo=timedelta(seconds=undo), **more)
+
+
 @pytest.fixture
 def engine_double():
     """An engine over real HTTP that answers, hangs or talks nonsense as a test wants."""
@@ -120,7 +139,7 @@ def engine_double():
 @pytest.fixture
 def settings(tmp_path, engine_double) -> Settings:
     return Settings(
-        data_dir=str(tmp_path), engine_url=engine_double.url, engine_token="token", engine_timeout=1.0, reply_wait=5.0, rate_limits="off"
+        data_dir=str(tmp_path), engine_url=engine_double.url, engine_token="token", engine_timeout=1.0, reply_wait=5.0, rate_limits="off", undo_seconds=0
     )
 
 
@@ -161,5 +180,5 @@ def model() -> Path:
 @pytest.fixture(scope="session")
 def system(model) -> Running:
     """The whole system as processes: supervisor, real engine, app."""
-    with running(engine_timeout="6") as started:
+    with running(engine_timeout="6", undo_seconds="0") as started:
         yield started

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.casework.ledger import take
+from bot.casework.office import Office
 from bot.casework.promises import BeyondCalendar, WorkingDays
 from bot.casework.queries import QueryDesk
 from bot.casework.references import find_reference, new_reference
@@ -19,7 +20,7 @@ from bot.conversations.log import ConversationLog
 from bot.knowledge.areas import load_areas
 from bot.settings import ROOT
 from bot.store.states import CLOSED_STATES, OPEN_STATES, STATES, TRANSITIONS, NotAllowed, check_move
-from tests.conftest import add_staff
+from tests.conftest import add_staff, build_office
 
 
 @pytest.mark.parametrize(
@@ -111,20 +112,31 @@ def test_a_ladder_that_ends_in_nobody_is_an_error():
 
 
 @pytest.fixture
-def desk(any_database, time) -> QueryDesk:
+def office(any_database, time) -> Office:
+    return build_office(any_database, time.clock())
+
+
+@pytest.fixture
+def desk(office, any_database) -> QueryDesk:
     add_staff(any_database, "Ada Quill", areas=["somerset"])
     add_staff(any_database, "Mo Carter", role="manager")
-    return QueryDesk(any_database, load_areas(ROOT / "data" / "areas"), "somerset", time.clock())
+    return office.desk
 
 
 @pytest.fixture
-def log(any_database, time) -> ConversationLog:
-    return ConversationLog(any_database, time.clock(), "test", timedelta(seconds=30))
+def log(office) -> ConversationLog:
+    return office.cycle.log
 
 
 @pytest.fixture
-def replies(any_database, log, desk, time) -> Replies:
-    return Replies(any_database, log, desk, time.clock())
+def replies(office) -> Replies:
+    return office.replies
+
+
+def form(office, query_id: str, text: str, key: str, read_to: int, version: int = 2, kind: str = "answer", mark: str = "answered") -> ReplyForm:
+    with office.cycle.database.read() as session:
+        marks = {q.id: mark for q in office.replies.open_questions(session, query_id)}
+    return ReplyForm(query_id, text, key, read_to, version, kind, marks)
 
 
 def asked(log: ConversationLog, text: str = "a question") -> tuple[str, int]:
@@ -137,7 +149,7 @@ def test_a_question_is_logged_routed_and_promised_in_one_go(desk, log, any_datab
     card = desk.open(conversation, seq, reason="unresolved")
     assert (card.state, card.lead, card.due_on) == ("routed", "Ada Quill", date(2026, 11, 30))
     assert take(any_database).as_json() == {
-        **dict(logged=1, open=1, confirmed=0, withdrawn=0, silent=0, closed=0, lost=0), "balances": True
+        **dict(logged=1, open=1, confirmed=0, withdrawn=0, silent=0, closed=0, lost=0, unanswered=0, stuck=0, unsent=0), "balances": True
     }  # fmt: skip
 
 
@@ -167,42 +179,45 @@ def test_another_familys_reference_says_nothing(desk, log):
     assert desk.latest(conversation, card.reference).reference == card.reference
 
 
-def test_a_reply_reaches_the_parent_once_and_is_delivered_when_fetched(desk, log, replies, any_database):
+def test_a_reply_reaches_the_parent_once_and_is_delivered_when_fetched(office, desk, log, replies, any_database):
     conversation, seq = asked(log)
     card = desk.open(conversation, seq, reason="unresolved")
     member = add_staff(any_database, "Cy Vale")
     for _ in range(2):
-        replies.send(ReplyForm(card.id, "The answer.", "one-key", seq, VERSION), member)
+        replies.send(form(office, card.id, "The answer.", "one-key", seq, VERSION), member)
     assert [r.delivered_at for r in replies.delivered(card.id)] == [None]
     staff_messages = [m for m in log.after(conversation, 0) if m["author"] == "staff"]
     assert [m["text"] for m in staff_messages] == ["The answer."]
     assert replies.delivered(card.id)[0].delivered_at is not None
 
 
-def test_a_reply_written_before_the_parents_newest_message_is_refused_and_kept(desk, log, replies, any_database):
+def test_a_reply_written_before_the_parents_newest_message_is_refused_and_kept(office, desk, log, replies, any_database):
     conversation, seq = asked(log)
     card = desk.open(conversation, seq, reason="unresolved")
     member = add_staff(any_database, "Cy Vale")
     log.accept(conversation, "client-id-2", "one more thing")
     with pytest.raises(ReplyRefused, match="written since"):
-        replies.send(ReplyForm(card.id, "My long answer.", "one-key", seq, VERSION), member)
+        replies.send(form(office, card.id, "My long answer.", "one-key", seq, VERSION), member)
     assert replies.draft(card.id, member.id) == "My long answer."
-    replies.send(ReplyForm(card.id, "My long answer.", "one-key", seq + 1, VERSION), member)
-    assert replies.draft(card.id, member.id) == "" and desk.latest(conversation).state == "replied"
+    replies.send(form(office, card.id, "My long answer.", "one-key", seq + 1, VERSION), member)
+    assert replies.draft(card.id, member.id) == ""
+    assert desk.latest(conversation).state == "in_progress", "nobody is told of a reply that has not reached them"
+    log.after(conversation, 0)
+    assert desk.latest(conversation).state == "replied"
 
 
-def test_a_colleague_who_has_not_seen_the_first_reply_cannot_send_a_second(desk, log, replies, any_database):
+def test_a_colleague_who_has_not_seen_the_first_reply_cannot_send_a_second(office, desk, log, replies, any_database):
     conversation, seq = asked(log)
     card = desk.open(conversation, seq, reason="unresolved")
     one, two = add_staff(any_database, "Cy Vale"), add_staff(any_database, "Di Stone")
-    replies.send(ReplyForm(card.id, "From Cy.", "key-cy", seq, VERSION), one)
+    replies.send(form(office, card.id, "From Cy.", "key-cy", seq, VERSION), one)
     with pytest.raises(ReplyRefused, match="has changed"):
-        replies.send(ReplyForm(card.id, "From Di.", "key-di", seq, VERSION), two)
+        replies.send(form(office, card.id, "From Di.", "key-di", seq, VERSION), two)
     assert replies.draft(card.id, two.id) == "From Di."
     assert [m["text"] for m in log.after(conversation, 0) if m["author"] == "staff"] == ["From Cy."]
 
 
-def test_two_replies_in_the_same_moment_make_one(desk, log, replies, any_database):
+def test_two_replies_in_the_same_moment_make_one(office, desk, log, replies, any_database):
     conversation, seq = asked(log)
     card = desk.open(conversation, seq, reason="unresolved")
     members = [add_staff(any_database, f"Staff {n}") for n in range(4)]
@@ -210,7 +225,7 @@ def test_two_replies_in_the_same_moment_make_one(desk, log, replies, any_databas
 
     def send(member):
         try:
-            replies.send(ReplyForm(card.id, f"From {member.name}", f"key-{member.name}", seq, VERSION), member)
+            replies.send(form(office, card.id, f"From {member.name}", f"key-{member.name}", seq, VERSION), member)
         except ReplyRefused:
             refused.append(member)
 
@@ -221,17 +236,17 @@ def test_two_replies_in_the_same_moment_make_one(desk, log, replies, any_databas
     assert len([m for m in log.after(conversation, 0) if m["author"] == "staff"]) == 1
 
 
-def test_an_empty_reply_is_refused(desk, log, replies, any_database):
+def test_an_empty_reply_is_refused(office, desk, log, replies, any_database):
     conversation, seq = asked(log)
     card = desk.open(conversation, seq, reason="unresolved")
     with pytest.raises(ReplyRefused):
-        replies.send(ReplyForm(card.id, "  ", "k", seq, VERSION), add_staff(any_database, "Cy Vale"))
+        replies.send(form(office, card.id, "  ", "k", seq, VERSION), add_staff(any_database, "Cy Vale"))
 
 
-def test_a_reply_that_missed_the_question_opens_it_again_with_a_new_promise(desk, log, replies, any_database, time):
+def test_a_reply_that_missed_the_question_opens_it_again_with_a_new_promise(office, desk, log, replies, any_database, time):
     conversation, seq = asked(log)
     card = desk.open(conversation, seq, reason="unresolved")
-    replies.send(ReplyForm(card.id, "Something else.", "k", seq, VERSION), add_staff(any_database, "Cy Vale"))
+    replies.send(form(office, card.id, "Something else.", "k", seq, VERSION), add_staff(any_database, "Cy Vale"))
     time.now = datetime(2026, 12, 1, 9, tzinfo=timezone.utc)
     again = desk.reopen(conversation, seq + 2)
     assert (again.state, again.due_on) == ("reopened", date(2026, 12, 8))
@@ -257,6 +272,5 @@ def test_the_database_refuses_a_state_that_does_not_exist(desk, log, any_databas
 
 
 def test_the_desk_does_not_open_without_somebody_to_ask(any_database, time):
-    empty = QueryDesk(any_database, load_areas(Path(ROOT / "data" / "areas")), "somerset", time.clock())
     with pytest.raises(NobodyToAsk):
-        empty.check()
+        build_office(any_database, time.clock()).desk.check()

@@ -20,7 +20,7 @@ from bot.settings import Settings
 from tests.conftest import add_staff
 
 ENGINE_DOWN = Settings(engine_url="http://127.0.0.1:9", engine_timeout=1.0, reply_wait=5.0, rate_limits="off")
-PAGES = ("/", "/chat", "/chat?embed=1", "/chat/clear", "/privacy", "/accessibility")
+PAGES = ("/", "/chat", "/chat?embed=1", "/chat/clear", "/privacy", "/accessibility", "/embed")
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_checking_for_a_reply_tells_what_is_new_and_keeps_what_is_being_written(
     assert "There is no new reply yet" in browser.post("/chat", data={"do": "check", "newest": newest, "text": ""}).text
     answer(browser, Outbound("Here it is"))
     page = browser.post("/chat", data={"do": "check", "newest": newest, "text": "half a sent"})
-    assert "You have 1 new message." in page.text and "half a sent</textarea>" in page.text
+    assert "New messages: 1" in page.text and "half a sent</textarea>" in page.text
     assert said_by_parent(browser) == ["A question"]
 
 

@@ -20,7 +20,7 @@ TOPICS = load_topics(ROOT / "data" / "topics.yml")
 ANSWERS = Answers.load(ROOT / "data" / "answers")
 AREAS = load_areas(ROOT / "data" / "areas")
 EXTRA_INTENTS = {"unclear"}
-DECIDED = {"ask_back", "hand_over", "none_of_these"}
+DECIDED = {"ask_back", "hand_over", "none_of_these", "query_withdraw"}
 BUTTONS = {"responsibility_answer", "five_questions_answer"}
 
 
@@ -61,11 +61,11 @@ def test_an_answer_cites_a_sentence_of_its_topic(topic):
     assert set(ANSWERS[topic].sources) & set(TOPICS[topic].cite)
 
 
-def test_topics_have_forty_to_a_hundred_and_twenty_examples():
+def test_topics_have_forty_to_two_hundred_examples():
     counts = {intent: len(lines) for intent, lines in examples().items()}
     assert set(counts) == set(TOPICS) | EXTRA_INTENTS
     assert {i: n for i, n in counts.items() if n < 40} == {}
-    assert {i: n for i, n in counts.items() if n > 120 and i != "out_of_scope"} == {}
+    assert {i: n for i, n in counts.items() if n > 200 and i not in {"out_of_scope", "unclear"}} == {}
 
 
 def test_no_example_stands_twice():
@@ -90,7 +90,7 @@ def test_no_example_is_a_near_copy_of_an_evaluation_message():
             words = set(line.split())
             for message, its_words in messages:
                 if len(words & its_words) >= 0.6 * max(len(words), len(its_words)) and SequenceMatcher(None, line, message).ratio() > 0.85:
-                    copies.append((intent, line, message))
+                    copies.append((intent, line))
     assert copies == []
 
 

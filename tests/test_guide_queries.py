@@ -6,21 +6,18 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from bot.casework.queries import QueryDesk
 from bot.conversations.log import ConversationLog
 from bot.conversations.outbound import Outbound
-from bot.knowledge.areas import load_areas
-from bot.settings import ROOT
 from bot.store.tables import Query, QueryEvent
-from tests.conftest import add_staff
+from tests.conftest import add_staff, build_office
 
 
 def start(database, time):
     add_staff(database, "Ada Quill", areas=["somerset"])
     add_staff(database, "Ben Marsh", areas=["hampshire"])
     add_staff(database, "Mo Carter", role="manager", on_call=True)
-    desk = QueryDesk(database, load_areas(ROOT / "data" / "areas"), "somerset", time.clock())
     log = ConversationLog(database, time.clock(), "test", timedelta(seconds=30))
+    desk = build_office(database, time.clock()).desk
     conversation, _ = log.start("web", "", "parent")
     return desk, log, conversation
 

@@ -19,7 +19,8 @@ LAYERS = {
     "casework": {"casework", "conversations", "knowledge", "privacy", "store"},
     "conversations": {"conversations", "casework", "knowledge", "privacy", "store", "nlu"},
     "pages": {"pages"},
-    "channels": {"channels", "pages", "conversations", "casework", "knowledge", "privacy", "store"},
+    "widget": {"widget", "pages", "knowledge"},
+    "channels": {"channels", "widget", "pages", "conversations", "casework", "knowledge", "privacy", "store"},
     "console": {"console", "channels", "pages", "conversations", "casework", "knowledge", "privacy", "store"},
     "actions": {"actions", "conversations", "casework", "knowledge", "privacy"},
 }

@@ -6,11 +6,15 @@ the area's file sets it.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Iterable
 
 from govuk_bank_holidays.bank_holidays import BankHolidays
+
+from bot.clock import LONDON
+
+MORNING = time(8, 0)
 
 
 class BeyondCalendar(Exception):
@@ -44,3 +48,10 @@ class WorkingDays:
             if self.is_working_day(day):
                 days -= 1
         return day
+
+    def morning(self, day: date, days: int = 0) -> datetime:
+        """Eight o'clock in England, `days` working days after `day`, or on the next working day after it that `day` itself is not."""
+        reached = self.due(day, days)
+        while not self.is_working_day(reached):
+            reached += timedelta(days=1)
+        return datetime.combine(reached, MORNING, LONDON)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Awaitable, Callable
+from typing import Any, Awaitable, Callable, Mapping
 from urllib.parse import urlencode
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from bot.channels.problems import Problem
-from bot.channels.web import WebChat, address
+from bot.channels.web import WebChat, address, conversation_routes, json_body
 from bot.clock import new_id
 from bot.knowledge.areas import Area
 from bot.pages.forms import FormRefused, read_form, refuse_cross_site
 from bot.pages.rendering import page, render
 from bot.settings import Settings
 from bot.store.tables import Conversation
+from bot.widget.words import USUAL, Words, all_words, words
 
 COOKIE = "signpost_chat"
+KEEP_COOKIE = "signpost_keep"
 COOKIE_DAYS = 90
+FOREIGN = Problem(403, "elsewhere", "This was sent from another website, so it was not used.")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,29 @@ class OpenChat:
     token: str
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How a page is to be shown: in a frame or not, and in which language."""
+
+    embed: bool
+    words: Words
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> Manner:
+        """From the fields of an address or a form."""
+        return cls("embed" in given, words(given.get("lang")))
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What goes along in addresses and forms."""
+        return {**({"embed": "1"} if self.embed else {}), **({"lang": self.words.code} if self.words.code != USUAL else {})}
+
+    def address(self, path: str, **query: str) -> str:
+        """A page's address that keeps the manner."""
+        asked = urlencode({**self.fields, **{name: value for name, value in query.items() if value}})
+        return f"{path}{'?' if asked else ''}{asked}"
+
+
 def routes(chat: WebChat, settings: Settings) -> list[Route]:
     """Routes of the pages that parents see."""
     pages = ChatPages(chat, settings)
@@ -45,6 +71,10 @@ def routes(chat: WebChat, settings: Settings) -> list[Route]:
         Route("/chat/messages", pages.newer, methods=["GET"]),
         Route("/chat/clear", told_on_page(pages.ask_clear), methods=["GET"]),
         Route("/chat/clear", told_on_page(pages.clear), methods=["POST"]),
+        Route("/chat/keep", told_on_page(pages.keep), methods=["POST"]),
+        *conversation_routes(chat, "/chat/api", pages.token),
+        Route("/chat/api/keep", pages.keep_by_script, methods=["POST"]),
+        Route("/chat/api/forget", pages.forget_by_script, methods=["POST"]),
         Route("/privacy", pages.privacy),
         Route("/accessibility", pages.accessibility),
     ]
@@ -76,7 +106,7 @@ class ChatPages:
         self._chat, self._settings = chat, settings
 
     async def home(self, request: Request) -> Response:
-        """What Signpost is, and the chat in a frame."""
+        """What Signpost is, and the chat as another website would show it."""
         return page("home.html", areas=self._areas(), site=self._settings.site, chosen=self._chat.default_area)
 
     async def privacy(self, request: Request) -> Response:
@@ -92,36 +122,35 @@ class ChatPages:
         asked = request.query_params
         opened = await self._known(request)
         if opened is None and "kept" in asked:
-            return page("chat/no_cookie.html", 400)
+            return self._said("chat/no_cookie.html", Manner.of(asked), status=400)
         if opened is None:
             opened = await self._start(request, asked.get("area"), asked.get("role"))
         wished = (asked.get("area", opened.area), asked.get("role", opened.role))
-        return await self._page(opened, "embed" in asked, asked.get("checked", ""), goes_on=wished != (opened.area, opened.role))
+        return await self._page(request, opened, Manner.of(asked), asked.get("checked", ""), goes_on=wished != (opened.area, opened.role))
 
     async def send(self, request: Request) -> Response:
         """Take a message or a choice, then show the conversation; `do=check` only looks for replies."""
         refuse_cross_site(request, self._settings.site)
         form = await read_form(request)
-        embed, text, choice = "embed" in form, form.get("text", ""), form.get("choice")
+        manner, text, choice = Manner.of(form), form.get("text", ""), form.get("choice")
         opened = await self._known(request)
         known = opened is not None
         if opened is None:
             opened = await self._start(request, form.get("area") or None, form.get("role") or None)
         if form.get("do") == "check" and text.strip():
-            return await self._page(opened, embed, checked=form.get("newest", ""), text=text)
+            return await self._page(request, opened, manner, checked=form.get("newest", ""), text=text)
         if form.get("do") == "check":
-            return self._back(opened, embed, checked=form.get("newest", ""))
+            return self._back(request, opened, manner, checked=form.get("newest", ""))
         try:
             accepted = await self._chat.accept(opened.id, client_id(form), None if choice else text, choice)
         except Problem as problem:
-            return await self._page(opened, embed, text=text, problem=problem)
+            return await self._page(request, opened, manner, text=text, problem=problem)
         await self._chat.answer(accepted)
-        return self._back(opened, embed, kept="" if known else "1")
+        return self._back(request, opened, manner, kept="" if known else "1")
 
-    def _back(self, opened: OpenChat, embed: bool, **query: str) -> Response:
-        asked = urlencode({name: value for name, value in {"embed": "1" if embed else "", **query}.items() if value})
-        answer = RedirectResponse(f"/chat{'?' if asked else ''}{asked}#latest", 303)
-        self._keep(answer, opened.token)
+    def _back(self, request: Request, opened: OpenChat, manner: Manner, **query: str) -> Response:
+        answer = RedirectResponse(f"{manner.address('/chat', **query)}#latest", 303)
+        self._keep(request, answer, opened.token)
         return answer
 
     async def newer(self, request: Request) -> Response:
@@ -133,23 +162,56 @@ class ChatPages:
         messages = await to_thread.run_sync(self._chat.log.after, opened.id, seen)
         if not messages:
             return Response(status_code=204)
-        embed = "embed" in request.query_params
-        return HTMLResponse(render("chat/messages.html", messages=messages, form_id=new_id(), embed=embed, latest=None, buttons_after=0))
+        manner = Manner.of(request.query_params)
+        return HTMLResponse(render("chat/messages.html", messages=messages, form_id=new_id(), manner=manner, w=manner.words, latest=None, settled={}))
 
     async def ask_clear(self, request: Request) -> Response:
         """Ask before a chat is forgotten, and name the questions that are still open in it."""
         opened = await self._known(request)
         messages = await to_thread.run_sync(self._chat.log.after, opened.id, 0) if opened else []
         references = {m["query"]["reference"]: m["query"] for m in messages if m["query"]}
-        return page("chat/clear.html", queries=list(references.values()), embed="embed" in request.query_params)
+        return self._said("chat/clear.html", Manner.of(request.query_params), queries=list(references.values()))
 
     async def clear(self, request: Request) -> Response:
         """Forget the chat on this device."""
         refuse_cross_site(request, self._settings.site)
         form = await read_form(request)
-        answer = page("chat/cleared.html", areas=self._areas(), chosen=self._chat.default_area, embed="embed" in form)
-        answer.delete_cookie(COOKIE, path="/chat", httponly=True, samesite="lax", secure=self._secure)
+        answer = self._said("chat/cleared.html", Manner.of(form), areas=self._areas(), chosen=self._chat.default_area)
+        self._forget(answer)
         return answer
+
+    async def keep(self, request: Request) -> Response:
+        """Keep the chat on this device after the browser is closed, or stop keeping it (`wanted` empty)."""
+        refuse_cross_site(request, self._settings.site)
+        form = await read_form(request)
+        answer = RedirectResponse(Manner.of(form).address("/chat"), 303)
+        self._choose(answer, self.token(request), bool(form.get("wanted")))
+        return answer
+
+    async def keep_by_script(self, request: Request) -> Response:
+        """The same, asked by the page's script: `{"wanted": true}`."""
+        token, body = self.token(request), await json_body(request)
+        answer = JSONResponse({"kept": bool(body.get("wanted"))})
+        self._choose(answer, token, bool(body.get("wanted")))
+        return answer
+
+    async def forget_by_script(self, request: Request) -> Response:
+        """Forget the chat on this device, asked by the page's script."""
+        self.token(request)
+        answer = JSONResponse({"forgotten": True})
+        self._forget(answer)
+        return answer
+
+    def token(self, request: Request) -> str:
+        """The token in the chat's cookie. Raises Problem for what another website sent."""
+        try:
+            refuse_cross_site(request, self._settings.site)
+        except FormRefused:
+            raise FOREIGN from None
+        return request.cookies.get(COOKIE, "")
+
+    def _said(self, template: str, manner: Manner, status: int = 200, **values: Any) -> HTMLResponse:
+        return page(template, status, manner=manner, w=manner.words, languages=all_words().values(), **values)
 
     def _areas(self) -> list[Area]:
         return sorted(self._chat.areas.values(), key=lambda area: area.name)
@@ -166,7 +228,14 @@ class ChatPages:
         return OpenChat(id, area, role or "parent", token)
 
     async def _page(
-        self, opened: OpenChat, embed: bool, checked: str = "", text: str = "", problem: Problem | None = None, goes_on: bool = False
+        self,
+        request: Request,
+        opened: OpenChat,
+        manner: Manner,
+        checked: str = "",
+        text: str = "",
+        problem: Problem | None = None,
+        goes_on: bool = False,
     ) -> Response:
         """The chat page.
 
@@ -176,27 +245,28 @@ class ChatPages:
         messages = await to_thread.run_sync(self._chat.log.after, opened.id, 0)
         mine = [m["seq"] for m in messages if m["author"] == "parent"]
         newest = messages[-1]["seq"] if messages else 0
-        answer = page(
+        answer = self._said(
             "chat/page.html",
+            manner,
             problem.status if problem else 200,
             chat=opened,
             area=self._chat.areas.get(opened.area, self._chat.areas[self._chat.default_area]),
             messages=messages,
             latest=mine[-1] if mine else newest,
-            buttons_after=mine[-1] if mine else 0,
             newest=newest,
             waiting=bool(mine) and await self._is_waiting(opened.id, mine[-1], messages),
             news=_news(messages, checked),
             text=text,
             goes_on=goes_on,
             problem=problem,
-            privacy_notice=self._chat.answers.say("privacy_notice"),
+            queries=(await to_thread.run_sync(self._chat.standings.of, opened.id))["queries"],
+            kept=KEEP_COOKIE in request.cookies,
+            settled=_settled(messages),
             form_id=new_id(),
-            embed=embed,
         )
         if problem:
             answer.headers.update(problem.headers)
-        self._keep(answer, opened.token)
+        self._keep(request, answer, opened.token)
         return answer
 
     async def _is_waiting(self, conversation_id: str, asked: int, messages: list[dict[str, Any]]) -> bool:
@@ -204,8 +274,26 @@ class ChatPages:
             return False
         return not await to_thread.run_sync(self._chat.log.answers_to, conversation_id, asked)
 
-    def _keep(self, answer: Response, token: str) -> None:
-        answer.set_cookie(COOKIE, token, max_age=COOKIE_DAYS * 86400, path="/chat", httponly=True, samesite="lax", secure=self._secure)
+    def _keep(self, request: Request, answer: Response, token: str) -> None:
+        self._keep_for(answer, token, KEEP_COOKIE in request.cookies)
+
+    def _keep_for(self, answer: Response, token: str, long: bool) -> None:
+        """Set the cookie: for COOKIE_DAYS if the parent chose to keep the chat, else until the browser is closed."""
+        shared = dict(path="/chat", httponly=True, samesite="lax", secure=self._secure)
+        days = {"max_age": COOKIE_DAYS * 86400} if long else {}
+        answer.set_cookie(COOKIE, token, **days, **shared)
+        if long:
+            answer.set_cookie(KEEP_COOKIE, "1", **days, **shared)
+
+    def _choose(self, answer: Response, token: str, long: bool) -> None:
+        if token:
+            self._keep_for(answer, token, long)
+        if not long:
+            answer.delete_cookie(KEEP_COOKIE, path="/chat", httponly=True, samesite="lax", secure=self._secure)
+
+    def _forget(self, answer: Response) -> None:
+        for name in (COOKIE, KEEP_COOKIE):
+            answer.delete_cookie(name, path="/chat", httponly=True, samesite="lax", secure=self._secure)
 
     @property
     def _secure(self) -> bool:
@@ -217,6 +305,21 @@ def client_id(form: dict[str, str]) -> str:
     minted = form.get("client_id") or new_id()
     said = f"{minted}\n{form.get('choice', '')}\n{form.get('text', '').strip()}"
     return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _settled(messages: list[dict[str, Any]]) -> dict[int, str | None]:
+    """Messages whose buttons are gone, by number, with the title that was pressed if one was.
+
+    What Signpost offered holds until the parent says anything; a question of staff (was this answered?) until it is answered.
+    """
+    gone: dict[int, str | None] = {}
+    for message in messages:
+        titles = [choice["title"] for choice in message["choices"]]
+        later = [m["text"] for m in messages if m["author"] == "parent" and m["seq"] > message["seq"]]
+        pressed = next((text for text in later if text in titles), None) if message["author"] != "assistant" else (later[:1] or [None])[0]
+        if titles and later and (pressed in titles or message["author"] == "assistant"):
+            gone[message["seq"]] = pressed if pressed in titles else None
+    return gone
 
 
 def _news(messages: list[dict[str, Any]], checked: str) -> int | None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bot.casework.queries import QueryDesk
-from bot.channels.chat_page import ChatPages, OpenChat, client_id, told_on_page
+from bot.channels.chat_page import ChatPages, Manner, OpenChat, client_id, told_on_page
 from bot.channels.problems import Problem
 from bot.channels.web import LONGEST_TEXT, ROLES, WebChat
 from bot.clock import new_id
@@ -120,7 +120,7 @@ class GuidePages(ChatPages):
             raise Problem(422, "too_long", f"Please write no more than {LONGEST_WISH:,} characters.")
         opened = await self._known(request) or await self._start(request, area.id, role)
         await self._log(opened, client_id({**form, "text": path}), guide, result, area, wish)
-        return self._back(opened, embed=False)
+        return self._back(request, opened, Manner.of({}))
 
     async def _log(self, opened: OpenChat, id: str, guide: Guide, result: Result, area: Area, wish: str) -> None:
         answers = self._chat.answers
@@ -134,7 +134,10 @@ class GuidePages(ChatPages):
             return self._desk.open(opened.id, accepted.seq, reason="guide", topic=guide.topic, kind=result.kind, area=area.id, told=told)
 
         card = await to_thread.run_sync(open_query)
-        said = Outbound(answers.say("guide_passed_on_told", **card.words()), outcome="handoff", topic=guide.topic, query_id=card.id)
+        told_back = [answers.say("guide_passed_on_told", **card.words())]
+        if card.return_code:
+            told_back.append(answers.say("return_code", site=self._settings.site, code=card.return_code))
+        said = Outbound("\n\n".join(told_back), outcome="handoff", topic=guide.topic, query_id=card.id)
         await to_thread.run_sync(self._chat.log.finish, accepted.message_id, [said], {"guide": guide.name})
 
     def _guide(self, request: Request) -> tuple[str, Guide]:

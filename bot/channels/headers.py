@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from typing import Sequence
+
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
@@ -14,11 +18,22 @@ HEADERS = {
 }
 
 
-class SecurityHeaders:
-    """ASGI middleware that adds HEADERS, and keeps pages with people's words out of caches."""
+FRAMED = ("/chat",)
+SHARED = ("/api/chat/", "/widget/")
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class SecurityHeaders:
+    """ASGI middleware that adds HEADERS, and keeps pages with people's words out of caches.
+
+    Parameters
+    ----------
+    embedders: origins whose pages may hold the chat in a frame.
+    """
+
+    def __init__(self, app: ASGIApp, embedders: Sequence[str] = ()) -> None:
         self._app = app
+        policy = HEADERS["Content-Security-Policy"]
+        self._framed = {**HEADERS, "Content-Security-Policy": policy.replace("frame-ancestors 'self'", " ".join(["frame-ancestors 'self'", *embedders]))}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -28,10 +43,36 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in (self._framed if scope["path"].startswith(FRAMED) else HEADERS).items():
                     headers.setdefault(name, value)
                 if not scope["path"].startswith("/static/"):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class OtherSites:
+    """ASGI middleware that lets pages of `embedders` use the chat API and the widget's files (CORS), and nothing else.
+
+    No cookie is ever allowed along: a conversation opens with its token only.
+    """
+
+    def __init__(self, app: ASGIApp, embedders: Sequence[str]) -> None:
+        self._app = app
+        self._shared = CORSMiddleware(
+            app,
+            allow_origin_regex="|".join(_pattern(origin) for origin in embedders) or "(?!)",
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        shared = scope["type"] == "http" and scope["path"].startswith(SHARED)
+        await (self._shared if shared else self._app)(scope, receive, send)
+
+
+def _pattern(origin: str) -> str:
+    """An origin as a pattern; `*.` stands for any subdomain, as in a Content-Security-Policy."""
+    return re.escape(origin).replace(re.escape("*."), r"(?:[a-z0-9-]+\.)+")

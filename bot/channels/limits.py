@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anyio import to_thread
 from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
@@ -21,6 +22,11 @@ class RateLimits:
 
     def __init__(self, database: Database, clock: Clock, enforced: bool) -> None:
         self._database, self._clock, self._enforced = database, clock, enforced
+
+    async def spent(self, act: str, who: str, most: int, seconds: int) -> None:
+        """`spend` for a coroutine."""
+        if self._enforced:
+            await to_thread.run_sync(self.spend, act, who, most, seconds)
 
     def spend(self, act: str, who: str, most: int, seconds: int) -> None:
         """Count one act of `who`. Raises Problem 429 when there were more than `most` in this window of `seconds`."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
-from typing import Any, AsyncIterator
+from typing import Any, AsyncIterator, Callable
 
 from anyio import to_thread
 from sse_starlette.sse import EventSourceResponse, ServerSentEvent
@@ -19,6 +19,7 @@ from bot.channels.problems import BAD_JSON, NOT_SIGNED_IN, TOO_LARGE, Problem
 from bot.conversations.listeners import Listeners
 from bot.conversations.log import Accepted, ConversationLog, UnknownChoice
 from bot.conversations.outbound import Outbound
+from bot.conversations.standing import Standings
 from bot.conversations.turns import Turns
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area
@@ -36,6 +37,7 @@ class WebChat:
     log: ConversationLog
     turns: Turns
     listeners: Listeners
+    standings: Standings
     limits: RateLimits
     answers: Answers
     areas: dict[str, Area]
@@ -51,7 +53,7 @@ class WebChat:
             raise Problem(422, "unknown_area", f"We do not know the area {str(area)[:40]!r}. We know: {', '.join(sorted(self.areas))}.")
         if role is not None and role not in ROLES:
             raise Problem(422, "unknown_role", "The role must be parent or school.")
-        await to_thread.run_sync(self.limits.spend, "session", who, 120, 600)
+        await self.limits.spent("session", who, 120, 600)
         lines = self.areas[area or self.default_area].not_for_emergencies
         welcome = f"{self.answers.say('welcome')}\n\n{self.answers.say('privacy_notice')}\n\n{lines}"
         return await to_thread.run_sync(self.log.start, "web", area or "", role or "parent", [Outbound(welcome, outcome="talk")])
@@ -64,7 +66,7 @@ class WebChat:
             text = self._text(text)
         elif not isinstance(choice, str) or text is not None:
             raise Problem(422, "choice", "Send either a text or the id of a choice, not both.")
-        await to_thread.run_sync(self.limits.spend, "message", conversation_id, 30, 60)
+        await self.limits.spent("message", conversation_id, 30, 60)
         try:
             return await to_thread.run_sync(self.log.accept, conversation_id, client_id, text or "", choice)
         except UnknownChoice:
@@ -84,29 +86,40 @@ class WebChat:
         """Take the turn and wait for it, but no longer than `reply_wait`; whether it is done, and what was said so far."""
         done = accepted.done
         if not done:
-            task = self.turns.begin(accepted.conversation_id, accepted.message_id)
+            task = self.turns.begin(accepted.conversation_id, accepted.message_id, accepted.waiting)
             done = bool((await asyncio.wait({task}, timeout=self.reply_wait))[0])
             if done and (said := task.result()) is not None:
                 return True, said
         return done, await to_thread.run_sync(self.log.answers_to, accepted.conversation_id, accepted.seq)
 
 
+def bearer(request: Request) -> str:
+    """The token in the Authorization header, or nothing."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def routes(chat: WebChat) -> list[Route]:
     """Routes under /api/chat."""
-
-    async def conversation(request: Request) -> str:
-        given = request.headers.get("authorization", "")
-        scheme, _, token = given.partition(" ")
-        found = await to_thread.run_sync(chat.log.by_token, token.strip()) if scheme.lower() == "bearer" and token else None
-        if found is None:
-            raise NOT_SIGNED_IN
-        return found.id
 
     async def start(request: Request) -> Response:
         body = await json_body(request, optional=True)
         id, token = await chat.start(address(request), body.get("area"), body.get("role"))
         messages = await to_thread.run_sync(chat.log.after, id, 0)
         return JSONResponse({"session": id, "token": token, "messages": messages}, 201)
+
+    return [Route("/api/chat/sessions", start, methods=["POST"]), *conversation_routes(chat, "/api/chat", bearer)]
+
+
+def conversation_routes(chat: WebChat, prefix: str, token_of: Callable[[Request], str]) -> list[Route]:
+    """Routes of a conversation that was started: posts, fetching, events, how it stands. `token_of` finds its token in a request."""
+
+    async def conversation(request: Request) -> str:
+        token = token_of(request)
+        found = await to_thread.run_sync(chat.log.id_by_token, token) if token else None
+        if found is None:
+            raise NOT_SIGNED_IN
+        return found
 
     async def post(request: Request) -> Response:
         conversation_id = await conversation(request)
@@ -134,6 +147,8 @@ def routes(chat: WebChat) -> list[Route]:
 
         async def stream() -> AsyncIterator[ServerSentEvent]:
             seq = after
+            # the client sees at once that nothing on the way holds events back
+            yield ServerSentEvent(comment="open")
             while not await request.is_disconnected():
                 for message in await to_thread.run_sync(chat.log.after, conversation_id, seq):
                     seq = message["seq"]
@@ -142,11 +157,14 @@ def routes(chat: WebChat) -> list[Route]:
 
         return EventSourceResponse(stream(), ping=15, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
+    async def standing(request: Request) -> Response:
+        return JSONResponse(await to_thread.run_sync(chat.standings.of, await conversation(request)))
+
     return [
-        Route("/api/chat/sessions", start, methods=["POST"]),
-        Route("/api/chat/messages", post, methods=["POST"]),
-        Route("/api/chat/messages", get, methods=["GET"]),
-        Route("/api/chat/events", events, methods=["GET"]),
+        Route(f"{prefix}/messages", post, methods=["POST"]),
+        Route(f"{prefix}/messages", get, methods=["GET"]),
+        Route(f"{prefix}/events", events, methods=["GET"]),
+        Route(f"{prefix}/standing", standing, methods=["GET"]),
     ]
 
 

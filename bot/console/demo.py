@@ -8,6 +8,7 @@ from bot.settings import ROOT
 from bot.store.database import Database
 
 SOMERSET, HAMPSHIRE = ("somerset",), ("hampshire",)
+SPEECH = "speech and language therapy"
 
 
 def seed(sign_in: SignIn, database: Database) -> list[tuple[str, str, str, str]]:
@@ -28,9 +29,9 @@ def demo_staff() -> list[NewStaff]:
     """The directory: therapy, council and school leads for each area, and those who stand behind them."""
     plans, schools = _topics("ehcp"), _topics("schools")
     return [
-        _person("Wren Larkspur", "Speech and language therapist", "lead", "therapy_east", SOMERSET),
-        _person("Rowan Applegarth", "Occupational therapist", "lead", "therapy_east", SOMERSET),
-        _person("Bryony Thistledown", "Physiotherapist", "lead", "therapy_west", SOMERSET),
+        _person("Wren Larkspur", "Speech and language therapist", "lead", "therapy_east", SOMERSET, therapies=(SPEECH,)),
+        _person("Rowan Applegarth", "Occupational therapist", "lead", "therapy_east", SOMERSET, therapies=("occupational therapy",)),
+        _person("Bryony Thistledown", "Physiotherapist", "lead", "therapy_west", SOMERSET, therapies=("physiotherapy",)),
         _person("Hazel Oakenfold", "Statutory SEND officer", "lead", "council_send", SOMERSET, plans),
         _person("Linden Brookmeadow", "Schools link for therapy", "lead", "schools_link", SOMERSET, schools),
         _person("Marigold Fernleigh", "Speech and language therapist", "lead", "therapy_north", HAMPSHIRE),
@@ -43,10 +44,17 @@ def demo_staff() -> list[NewStaff]:
 
 
 def _person(
-    name: str, title: str, role: str, team: str, areas: tuple[str, ...] = (), topics: tuple[str, ...] = (), on_call: bool = False
+    name: str,
+    title: str,
+    role: str,
+    team: str,
+    areas: tuple[str, ...] = (),
+    topics: tuple[str, ...] = (),
+    on_call: bool = False,
+    therapies: tuple[str, ...] = (),
 ) -> NewStaff:
     email = f"{name.lower().replace(' ', '.')}@example.org"
-    return NewStaff(email, name, title, role, team, areas, topics, on_call)
+    return NewStaff(email, name, title, role, team, areas, topics, on_call, therapies)
 
 
 def _topics(section: str) -> tuple[str, ...]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Mapping, Sequence
 
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import Session, joinedload
 
+from bot.casework.supervision import is_held, may_start
 from bot.clock import Clock
-from bot.console.access import may_see
-from bot.console.inbox import OWED_STATES
+from bot.console.access import REPLYING_ROLES, may_see
 from bot.knowledge.answers import Answers
+from bot.store.cycle import Delivery, Explanation, Promise, Question
 from bot.store.database import Database
-from bot.store.states import ANSWERABLE_STATES, TRANSITIONS
+from bot.store.states import ANSWERABLE_STATES
 from bot.store.tables import Message, Query, QueryEvent, Reply, Staff
 
 MOST_GUESSES = 3
@@ -50,16 +52,29 @@ class QueryView:
     overdue: bool
     due_today: bool
     read_to: int
+    questions: Sequence[Question]
+    under_way: Reply | None
+    writer: Staff | None
+    explanations: Sequence[Explanation]
+    troubles: Sequence[Delivery]
+    colleagues: Sequence[Staff]
+    promises: Sequence[Promise]
+    now: datetime
 
     @property
     def can_reply(self) -> bool:
-        """Whether the state allows a reply."""
-        return self.query.state in ANSWERABLE_STATES
+        """Whether the state allows a reply, and none is under way."""
+        return self.query.state in ANSWERABLE_STATES and self.under_way is None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a person has the conversation for this query."""
+        return is_held(self.query.conversation, self.query)
 
     @property
     def can_start(self) -> bool:
         """Whether somebody can say that they have begun."""
-        return "in_progress" in TRANSITIONS[self.query.state]
+        return may_start(self.query)
 
 
 class QueryPages:
@@ -82,7 +97,8 @@ class QueryPages:
             others = list(
                 session.scalars(select(Query).where(Query.conversation_id == query.conversation_id, Query.id != query_id).order_by(Query.asked_at))
             )
-        today, owed = self._clock.today(), query.state in OWED_STATES
+            more = self._more(session, query, [m.id for m in messages])
+        today, owed = self._clock.today(), query.is_owed
         return QueryView(
             query=query,
             topic=self._title(query.topic) if query.topic else "",
@@ -92,7 +108,24 @@ class QueryPages:
             overdue=owed and query.due_on < today,
             due_today=owed and query.due_on == today,
             read_to=messages[-1].seq if messages else 0,
+            now=self._clock.now(),
+            **more,
         )
+
+    @staticmethod
+    def _more(session: Session, query: Query, message_ids: Sequence[str]) -> dict[str, Any]:
+        under_way = session.scalar(select(Reply).where(Reply.query_id == query.id, Reply.state.in_(("to_read", "waiting"))))
+        replying = select(Staff).where(Staff.active, Staff.role.in_(REPLYING_ROLES), Staff.id != query.lead_id).order_by(Staff.name)
+        trouble = select(Delivery).where(Delivery.message_id.in_(message_ids), Delivery.query_id == query.id, Delivery.state.in_(("refused", "unknown")))
+        return {
+            "questions": list(session.scalars(select(Question).where(Question.query_id == query.id).order_by(Question.seq, Question.no))),
+            "under_way": under_way,
+            "writer": session.get(Staff, under_way.staff_id) if under_way else None,
+            "explanations": list(session.scalars(select(Explanation).where(Explanation.query_id == query.id).order_by(Explanation.asked_at))),
+            "troubles": list(session.scalars(trouble.order_by(Delivery.seq, Delivery.part))),
+            "colleagues": [s for s in session.scalars(replying) if may_see(s, query.area)],
+            "promises": list(session.scalars(select(Promise).where(Promise.query_id == query.id).order_by(Promise.no))),
+        }
 
     def _said(self, message: Message, query: Query, replies: Mapping[str, Reply]) -> Said:
         understood: Mapping[str, Any] = message.understanding or {}

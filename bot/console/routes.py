@@ -12,11 +12,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from bot.casework.replies import LONGEST, ReplyForm, ReplyRefused
+from bot.casework.supervision import BODIES, Refused
+from bot.casework.worker import is_dead
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
 from bot.channels.web import address
 from bot.clock import new_id, new_secret
 from bot.console.access import may_reply
+from bot.console.acts import Acts
 from bot.console.inbox import Inbox, InboxChoice
 from bot.console.query_page import QueryPages, QueryView
 from bot.console.sign_in import SESSION, SignInRefused
@@ -52,6 +55,8 @@ def console_routes(signpost: "Signpost", limits: RateLimits) -> list[Route]:
         Route("/console/queries/{id}", console.signed_in(console.query), methods=["GET"]),
         Route("/console/queries/{id}/start", console.form(console.start), methods=["POST"]),
         Route("/console/queries/{id}/reply", console.form(console.reply), methods=["POST"]),
+        *(Route(f"/console/queries/{{id}}/{name}", console.form(console.act(name)), methods=["POST"]) for name in console.acts.names),
+        Route("/console/alerts/{id}/acknowledge", console.form(console.acknowledge), methods=["POST"]),
     ]
 
 
@@ -62,6 +67,7 @@ class Console:
         self._signpost, self._limits = signpost, limits
         self._inbox = Inbox(signpost.database, signpost.clock)
         self._queries = QueryPages(signpost.database, signpost.answers, signpost.clock)
+        self.acts = Acts(signpost)
 
     def told(self, handler: Handler) -> Handler:
         """The handler, with a problem told on a page."""
@@ -185,13 +191,14 @@ class Console:
             longest=LONGEST,
             idempotency_key=new_id(),
             may_reply=may_reply(session.staff),
+            bodies={body: self._signpost.answers.say(f"body_{body}") for body in BODIES},
         )
 
     async def start(self, request: Request, session: StaffSession, form: dict[str, str]) -> Response:
         """Say that work on a query has begun."""
         view = await self._own(request, session)
         try:
-            await to_thread.run_sync(self._signpost.desk.start, view.query.id, _version(form), session.staff)
+            await to_thread.run_sync(self._signpost.office.supervision.start, view.query.id, _version(form), session.staff)
         except (NotAllowed, StaleDataError):
             view = await self._view(request, session)
             draft = await to_thread.run_sync(self._signpost.replies.draft, view.query.id, session.staff.id)
@@ -206,18 +213,43 @@ class Console:
             await to_thread.run_sync(self._signpost.replies.keep_draft, id, session.staff.id, text)
             return RedirectResponse(f"/console/queries/{id}?done=kept#reply", 303)
         try:
-            await to_thread.run_sync(self._send, id, form, session.staff)
+            taken = await to_thread.run_sync(self._send, id, form, session.staff)
         except ReplyRefused as refused:
             return self._query_page(session, await self._view(request, session), text, 409, str(refused), seen=int(form["read_to"]))
         self._signpost.listeners.tell(view.query.conversation_id)
-        return RedirectResponse(f"/console/queries/{id}?done=sent", 303)
+        return RedirectResponse(f"/console/queries/{id}?done={taken}", 303)
 
-    def _send(self, query_id: str, form: dict[str, str], member: Staff) -> None:
+    def act(self, name: str) -> FormHandler:
+        """The handler of an act of `acts`; one that is refused is told on the query's page."""
+
+        async def handler(request: Request, session: StaffSession, form: dict[str, str]) -> Response:
+            view = await self._own(request, session)
+            try:
+                await to_thread.run_sync(self.acts.do, name, view, form, session.staff)
+            except (Refused, NotAllowed, StaleDataError) as refused:
+                told = str(refused) if isinstance(refused, Refused) else "The query has changed since you opened this page. Nothing was changed now."
+                draft = await to_thread.run_sync(self._signpost.replies.draft, view.query.id, session.staff.id)
+                return self._query_page(session, await self._view(request, session), draft, 409, told)
+            self._signpost.listeners.tell(view.query.conversation_id)
+            return RedirectResponse(f"/console/queries/{view.query.id}?done={name}", 303)
+
+        return handler
+
+    async def acknowledge(self, request: Request, session: StaffSession, form: dict[str, str]) -> Response:
+        """Somebody has seen an alert."""
+        try:
+            await to_thread.run_sync(self._signpost.office.supervision.acknowledge, request.path_params["id"], session.staff)
+        except Refused as refused:
+            raise Problem(403, "alert", str(refused)) from None
+        return RedirectResponse(PATH, 303)
+
+    def _send(self, query_id: str, form: dict[str, str], member: Staff) -> str:
         replies, text = self._signpost.replies, form.get("text", "")
         key, read_to = form.get("idempotency_key", ""), form.get("read_to", "")
         if not 16 <= len(key) <= 64 or not (read_to.isascii() and read_to.isdigit() and len(read_to) < 10):
             raise BAD_TOKEN
-        replies.send(ReplyForm(query_id, text, key, int(read_to), _version(form)), member)
+        marks = {name.removeprefix("mark-"): value for name, value in form.items() if name.startswith("mark-")}
+        return replies.send(ReplyForm(query_id, text, key, int(read_to), _version(form), form.get("kind", "answer"), marks), member)
 
     async def _own(self, request: Request, session: StaffSession) -> QueryView:
         if not may_reply(session.staff):
@@ -225,7 +257,9 @@ class Console:
         return await self._view(request, session)
 
     def _page(self, template: str, session: StaffSession, status: int = 200, **values: Any) -> Response:
-        return page(template, status, member=session.staff, csrf=session.csrf, **values)
+        dead = is_dead(self._signpost.database, self._signpost.clock)
+        alert_words = lambda kind: self._signpost.answers.say(f"alert_{kind}")  # noqa: E731
+        return page(template, status, member=session.staff, csrf=session.csrf, worker_dead=dead, alert_words=alert_words, **values)
 
 
 def _version(form: dict[str, str]) -> int:

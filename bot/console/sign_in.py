@@ -42,7 +42,7 @@ class StaffProblem(ValueError):
 
 @dataclass(frozen=True)
 class NewStaff:
-    """Somebody to add to the staff directory. `areas` and `topics` empty mean all."""
+    """Somebody to add to the staff directory. Empty lists mean all."""
 
     email: str
     name: str
@@ -52,6 +52,10 @@ class NewStaff:
     areas: Sequence[str] = ()
     topics: Sequence[str] = ()
     on_call: bool = False
+    therapies: Sequence[str] = ()
+    languages: Sequence[str] = ()
+    schools: Sequence[str] = ()
+    duty: bool = False
 
 
 class SignIn:
@@ -154,6 +158,10 @@ class SignIn:
             areas=list(newcomer.areas),
             topics=list(newcomer.topics),
             on_call=newcomer.on_call,
+            therapies=list(newcomer.therapies),
+            languages=list(newcomer.languages),
+            schools=list(newcomer.schools),
+            duty=newcomer.duty,
             active=True,
             password_hash=self._hasher.hash(password),
             created_at=self._clock.now(),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any, Mapping, Protocol
 
-import httpx
+import aiohttp
 
 from bot.conversations.log import Waiting
 from bot.conversations.outbound import Outbound
@@ -33,6 +35,9 @@ class Engine(Protocol):
     async def take(self, turn: Waiting) -> EngineReply:
         """The reply to one message. Raises EngineProblem."""
 
+    async def understand(self, turn: Waiting) -> Mapping[str, Any]:
+        """What a message means, without taking its turn. Raises EngineProblem."""
+
     async def is_ready(self) -> bool:
         """Whether a turn can be taken now."""
 
@@ -47,15 +52,29 @@ class RasaEngine:
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
         self._url = f"{url}/webhooks/turn/"
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(timeout, connect=3.0),
-            headers={"Authorization": f"Bearer {token}"},
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=4.0),
-            trust_env=False,
-        )
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=3.0)
+        self._session: aiohttp.ClientSession | None = None
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            # The engine closes idle connections after 5 s: ours go before, or one would break in the moment of use.
+            connections = aiohttp.TCPConnector(limit=64, keepalive_timeout=4.0)
+            self._session = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout, connector=connections)
+        return self._session
 
     async def take(self, turn: Waiting) -> EngineReply:
         """Ask the engine. Raises EngineProblem if it is down, slow, or answers what is no answer."""
+        reply = await self._turn(turn)
+        if not reply.messages:
+            raise EngineProblem("nonsense", "no message")
+        return reply
+
+    async def understand(self, turn: Waiting) -> Mapping[str, Any]:
+        """Ask the engine what a message means and nothing more. Raises EngineProblem as `take` does."""
+        return (await self._turn(turn, only_understand=True)).understanding
+
+    async def _turn(self, turn: Waiting, **more: bool) -> EngineReply:
         asked = {
             "conversation": turn.conversation_id,
             "message_id": turn.message_id,
@@ -64,40 +83,47 @@ class RasaEngine:
             "again": turn.again,
             "metadata": {"area": turn.area, "role": turn.role, "seq": turn.seq},
             "guide": turn.guide,
+            **more,
         }
         try:
-            answer = await self._ask(asked)
-        except httpx.TimeoutException as problem:
+            status, body = await self._ask(asked)
+        except asyncio.TimeoutError as problem:
             raise EngineProblem("slow", type(problem).__name__) from problem
-        except httpx.HTTPError as problem:
+        except aiohttp.ClientError as problem:
             raise EngineProblem("down", type(problem).__name__) from problem
-        if answer.status_code != 200:
-            raise EngineProblem("nonsense", f"status {answer.status_code}")
+        if status != 200:
+            raise EngineProblem("nonsense", f"status {status}")
         try:
-            said = answer.json()
+            said = json.loads(body)
             messages = tuple(Outbound.from_dict(m) for m in said["messages"])
             understanding = dict(said["understanding"] or {})
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise EngineProblem("nonsense", f"{type(problem).__name__}: {problem}") from problem
-        if not messages:
-            raise EngineProblem("nonsense", "no message")
         return EngineReply(messages, understanding)
 
-    async def _ask(self, asked: dict[str, Any]) -> httpx.Response:
+    async def _ask(self, asked: dict[str, Any]) -> tuple[int, bytes]:
         """Post a turn; once more if the connection broke. A kept connection may be closed by the engine in the moment it is used,
         and `again` keeps a turn that was taken after all from being taken twice."""
         try:
-            return await self._client.post(self._url, json=asked)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            return await self._client.post(self._url, json={**asked, "again": True})
+            return await self._post(asked)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError) as broken:
+            if isinstance(broken, aiohttp.ClientConnectorError):
+                raise
+            return await self._post({**asked, "again": True})
+
+    async def _post(self, asked: dict[str, Any]) -> tuple[int, bytes]:
+        async with self._client().post(self._url, json=asked) as answer:
+            return answer.status, await answer.read()
 
     async def is_ready(self) -> bool:
         """Whether the engine has its model loaded."""
         try:
-            return (await self._client.get(self._url, timeout=2.0)).status_code == 200
-        except httpx.HTTPError:
+            async with self._client().get(self._url, timeout=aiohttp.ClientTimeout(total=2.0)) as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, asyncio.TimeoutError):
             return False
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()

@@ -6,34 +6,41 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from bot.clock import Clock, new_id, new_secret
 from bot.conversations.outbound import Outbound
+from bot.store.cycle import ConversationToken, ReturnCode
 from bot.store.database import Database
 from bot.store.tables import Choice, Conversation, Message, Query, Reply
 
 
-@dataclass(frozen=True)
-class Accepted:
-    """A parent's message that is on disk: its number, and whether it was there already."""
-
-    conversation_id: str
-    message_id: str
-    seq: int
-    repeated: bool
-    done: bool
+# The statements of every turn, built once. They go to the tables past the object mapper, which takes twice as long.
+_CONVERSATIONS, _MESSAGES = Conversation.__table__, Message.__table__
+_ID_BY_TOKEN = select(_CONVERSATIONS.c.id).where(_CONVERSATIONS.c.token_hash == bindparam("hash"))
+_NUMBER = (
+    update(_CONVERSATIONS)
+    .where(_CONVERSATIONS.c.id == bindparam("conversation"))
+    .values(last_seq=_CONVERSATIONS.c.last_seq + bindparam("more"))
+    .returning(_CONVERSATIONS.c.last_seq, _CONVERSATIONS.c.area, _CONVERSATIONS.c.role, _CONVERSATIONS.c.held_query_id, _CONVERSATIONS.c.guide)
+)
+_CLOSE = (
+    update(_MESSAGES)
+    .where(_MESSAGES.c.id == bindparam("message"), _MESSAGES.c.turn_state == "asked", _MESSAGES.c.claimed_by == bindparam("owner"))
+    .values(turn_state="done", understanding=bindparam("understood"))
+    .returning(_MESSAGES.c.conversation_id, _MESSAGES.c.seq)
+)
 
 
 @dataclass(frozen=True)
 class Waiting:
     """A parent's message whose turn is to be taken; `again` if an app that died may have taken it already.
 
-    guide: where the conversation's guide stood after the last message that belonged to one.
+    `held_query_id` names the query for which a person has the conversation, `guide` says where its guide stands.
     """
 
     message_id: str
@@ -44,7 +51,20 @@ class Waiting:
     area: str
     role: str
     again: bool
+    held_query_id: str | None = None
     guide: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A parent's message that is on disk: its number, and whether it was there already. A new one's turn is `waiting`."""
+
+    conversation_id: str
+    message_id: str
+    seq: int
+    repeated: bool
+    done: bool
+    waiting: Waiting | None = None
 
 
 class UnknownChoice(Exception):
@@ -63,6 +83,11 @@ class ConversationLog:
     def __init__(self, database: Database, clock: Clock, owner: str, lease: timedelta) -> None:
         self._database, self._clock, self.owner, self._lease = database, clock, owner, lease
         self._taken_over: set[str] = set()
+        self._fetched: Callable[[list[str]], None] = lambda message_ids: None
+
+    def on_fetched(self, fetched: Callable[[list[str]], None]) -> None:
+        """Say who is told that the parent's own browser has fetched staff messages."""
+        self._fetched = fetched
 
     def start(self, channel: str, area: str, role: str, greeting: Sequence[Outbound] = ()) -> tuple[str, str]:
         """Begin a conversation; its id and the secret token that opens it (only its hash is kept)."""
@@ -76,10 +101,50 @@ class ConversationLog:
             self.append(session, conversation.id, greeting)
         return conversation.id, token
 
+    def id_by_token(self, token: str) -> str | None:
+        """The id of the conversation that a token opens."""
+        with self._database.read() as session:
+            return session.scalar(_ID_BY_TOKEN, {"hash": token_hash(token)})
+
+    def for_address(self, channel: str, external_id: str, area: str, role: str, greeting: Sequence[Outbound] = ()) -> str:
+        """The conversation of an address on a channel that pushes, begun with `greeting` if there is none; its id."""
+        known = select(Conversation.id).where(Conversation.channel == channel, Conversation.external_id == external_id)
+        with self._database.read() as session:
+            found = session.scalar(known)
+        if found is not None:
+            return found
+        try:
+            with self._database.write() as session:
+                conversation = Conversation(
+                    id=new_id(), channel=channel, external_id=external_id, token_hash=None, area=area, role=role, last_seq=0, created_at=self._clock.now()
+                )
+                session.add(conversation)
+                session.flush()
+                self.append(session, conversation.id, greeting)
+                return conversation.id
+        except IntegrityError:
+            with self._database.read() as session:
+                return session.scalars(known).one()
+
     def by_token(self, token: str) -> Conversation | None:
         """The conversation that a token opens."""
+        hashed = token_hash(token)
         with self._database.read() as session:
-            return session.scalar(select(Conversation).where(Conversation.token_hash == token_hash(token)))
+            first = session.scalar(select(Conversation).where(Conversation.token_hash == hashed))
+            if first is not None:
+                return first
+            return session.scalar(select(Conversation).join(ConversationToken).where(ConversationToken.token_hash == hashed))
+
+    def come_back(self, code: str) -> str | None:
+        """Open the conversation of a return code for a further browser: a new token, or nothing if the code is not known."""
+        token, now = new_secret(), self._clock.now()
+        with self._database.write() as session:
+            known = session.get(ReturnCode, token_hash(code))
+            if known is None:
+                return None
+            known.used_at = now
+            session.add(ConversationToken(token_hash=token_hash(token), conversation_id=known.conversation_id, created_at=now))
+        return token
 
     def accept(self, conversation_id: str, client_id: str, text: str, choice: str | None = None) -> Accepted:
         """Write a parent's message down and claim its turn; the same `client_id` again gives the same message.
@@ -94,21 +159,8 @@ class ConversationLog:
                     if offered is None or offered.conversation_id != conversation_id:
                         raise UnknownChoice(choice)
                     text, command = offered.title, offered.command
-                message = Message(
-                    id=new_id(),
-                    conversation_id=conversation_id,
-                    seq=self._next_seq(session, conversation_id),
-                    author="parent",
-                    text=text,
-                    at=self._clock.now(),
-                    client_id=client_id,
-                    command=command,
-                    turn_state="asked",
-                    claimed_by=self.owner,
-                    claimed_until=self._clock.now() + self._lease,
-                )
-                session.add(message)
-            return Accepted(conversation_id, message.id, message.seq, False, False)
+                written = self._write_parents(session, conversation_id, client_id, text, command)
+            return Accepted(conversation_id, written.message_id, written.seq, False, False, written)
         except IntegrityError:
             with self._database.read() as session:
                 before = session.scalars(
@@ -116,37 +168,44 @@ class ConversationLog:
                 ).one()
                 return Accepted(conversation_id, before.id, before.seq, True, before.turn_state == "done")
 
-    @staticmethod
-    def _next_seq(session: Session, conversation_id: str) -> int:
-        return session.execute(
-            update(Conversation)
-            .where(Conversation.id == conversation_id)
-            .values(last_seq=Conversation.last_seq + 1)
-            .returning(Conversation.last_seq)
-            .execution_options(synchronize_session=False)
-        ).scalar_one()
+    def _write_parents(self, session: Session, conversation_id: str, client_id: str, text: str, command: str | None) -> Waiting:
+        number = session.execute(_NUMBER, {"conversation": conversation_id, "more": 1}).one()
+        now = self._clock.now()
+        id = new_id()
+        session.execute(
+            insert(_MESSAGES),
+            {
+                "id": id,
+                "conversation_id": conversation_id,
+                "seq": number.last_seq,
+                "author": "parent",
+                "name": "",
+                "text": text,
+                "at": now,
+                "client_id": client_id,
+                "command": command,
+                "sources": [],
+                "choices": [],
+                "turn_state": "asked",
+                "claimed_by": self.owner,
+                "claimed_until": now + self._lease,
+            },
+        )
+        return Waiting(id, conversation_id, number.last_seq, text, command, number.area, number.role, False, number.held_query_id, number.guide)
 
     def waiting(self, message_id: str) -> Waiting | None:
         """A message whose turn this app holds; nothing if it was taken already."""
         with self._database.read() as session:
             row = session.execute(
-                select(Message, Conversation.area, Conversation.role)
+                select(Message, Conversation.area, Conversation.role, Conversation.held_query_id, Conversation.guide)
                 .join(Conversation, Conversation.id == Message.conversation_id)
                 .where(Message.id == message_id, Message.turn_state == "asked", Message.claimed_by == self.owner)
             ).one_or_none()
-            if row is None:
-                return None
-            message, area, role = row
-            guide = session.scalar(
-                select(Message.understanding)
-                .where(Message.conversation_id == message.conversation_id, Message.author == "assistant", Message.outcome == "check")
-                .order_by(Message.seq.desc())
-                .limit(1)
-            )
+        if row is None:
+            return None
+        message, area, role, held_query_id, guide = row
         again = message.id in self._taken_over
-        return Waiting(
-            message.id, message.conversation_id, message.seq, message.text, message.command, area, role, again, (guide or {}).get("guide")
-        )
+        return Waiting(message.id, message.conversation_id, message.seq, message.text, message.command, area, role, again, held_query_id, guide)
 
     def abandoned(self, including_fresh: bool = False) -> list[tuple[str, str]]:
         """Claim the turns that an app left unfinished when it died: (conversation id, message id), oldest first.
@@ -176,52 +235,50 @@ class ConversationLog:
         Nothing is written or given if the turn was closed already.
         """
         with self._database.write() as session:
-            closed = session.execute(
-                update(Message)
-                .where(Message.id == message_id, Message.turn_state == "asked", Message.claimed_by == self.owner)
-                .values(turn_state="done", understanding=understanding)
-                .returning(Message.conversation_id, Message.seq)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
+            closed = session.execute(_CLOSE, {"message": message_id, "owner": self.owner, "understood": understanding}).one_or_none()
             self._taken_over.discard(message_id)
             if closed is None:
                 return None
-            rows = self.append(session, closed.conversation_id, said, answers_seq=closed.seq)
-            return [as_json(row) for row in rows]
+            written = self.append(session, closed.conversation_id, said, answers_seq=closed.seq)
+            return [as_json(message, message.query_id and session.get(Query, message.query_id)) for message in written]
 
     def append(self, session: Session, conversation_id: str, said: Sequence[Outbound], answers_seq: int | None = None) -> list[Message]:
-        """Add messages to a conversation within a session, with random ids for their choices."""
-        rows = []
-        for outbound in said:
-            message_id = new_id()
-            choices = [(secrets.token_urlsafe(12), choice) for choice in outbound.choices]
-            row = Message(
-                id=message_id,
-                conversation_id=conversation_id,
-                seq=self._next_seq(session, conversation_id),
-                author=outbound.author,
-                name=outbound.name,
-                text=outbound.text,
-                at=self._clock.now(),
-                outcome=outbound.outcome,
-                topic=outbound.topic,
-                asks=outbound.asks,
-                result=outbound.result,
-                sources=[dict(s) for s in outbound.sources],
-                choices=[_shown(id, choice) for id, choice in choices],
-                query_id=outbound.query_id,
-                understanding={"guide": outbound.guide} if outbound.guide else None,
-                answers_seq=answers_seq,
-            )
-            session.add(row)
-            if choices:
-                session.flush()
-            session.add_all(
-                Choice(id=id, conversation_id=conversation_id, message_id=message_id, title=choice.title, command=choice.command) for id, choice in choices
-            )
-            rows.append(row)
-        session.flush()
-        return rows
+        """Add messages to a conversation within a session, with random ids for their choices; they are given back detached."""
+        if not said:
+            return []
+        last = session.execute(_NUMBER, {"conversation": conversation_id, "more": len(said)}).one().last_seq
+        now = self._clock.now()
+        messages, choices = [], []
+        for seq, outbound in enumerate(said, last - len(said) + 1):
+            offered = [(secrets.token_urlsafe(12), choice) for choice in outbound.choices]
+            message = {
+                "id": new_id(),
+                "conversation_id": conversation_id,
+                "seq": seq,
+                "author": outbound.author,
+                "name": outbound.name,
+                "text": outbound.text,
+                "at": now,
+                "outcome": outbound.outcome,
+                "topic": outbound.topic,
+                "asks": outbound.asks,
+                "result": outbound.result,
+                "sources": [dict(source) for source in outbound.sources],
+                "choices": [_shown(id, choice) for id, choice in offered],
+                "query_id": outbound.query_id,
+                "answers_seq": answers_seq,
+            }
+            messages.append(message)
+            choices += [
+                {"id": id, "conversation_id": conversation_id, "message_id": message["id"], "title": choice.title, "command": choice.command}
+                for id, choice in offered
+            ]
+        session.execute(insert(_MESSAGES), messages)
+        for guide in [outbound.guide for outbound in said if outbound.guide][-1:]:
+            session.execute(update(_CONVERSATIONS).where(_CONVERSATIONS.c.id == conversation_id).values(guide=dict(guide)))
+        if choices:
+            session.execute(insert(Choice.__table__), choices)
+        return [Message(**message) for message in messages]
 
     def after(self, conversation_id: str, seq: int) -> list[dict[str, Any]]:
         """Messages later than `seq` as the chat API shows them. A staff reply among them is thereby delivered."""
@@ -234,19 +291,16 @@ class ConversationLog:
                     .order_by(Message.seq)
                 )
             )
-            shown = [as_json(row) for row in rows]
+            shown = [as_json(row, row.query) for row in rows]
         staff_messages = [row.id for row in rows if row.author == "staff"]
-        if staff_messages:
-            self._delivered(staff_messages)
+        if staff_messages and self._undelivered(staff_messages):
+            self._fetched(staff_messages)
         return shown
 
-    def _delivered(self, message_ids: list[str]) -> None:
-        undelivered = select(Reply.id).where(Reply.message_id.in_(message_ids), Reply.delivered_at.is_(None))
+    def _undelivered(self, message_ids: list[str]) -> bool:
+        undelivered = select(Reply.id).where(Reply.message_id.in_(message_ids), Reply.delivered_at.is_(None)).limit(1)
         with self._database.read() as session:
-            if not session.scalars(undelivered).first():
-                return
-        with self._database.write() as session:
-            session.execute(update(Reply).where(Reply.id.in_(undelivered)).values(delivered_at=self._clock.now()))
+            return session.scalar(undelivered) is not None
 
     def answers_to(self, conversation_id: str, seq: int) -> list[dict[str, Any]]:
         """The messages that answered the message with number `seq`."""
@@ -257,7 +311,7 @@ class ConversationLog:
                 .where(Message.conversation_id == conversation_id, Message.answers_seq == seq)
                 .order_by(Message.seq)
             )
-            return [as_json(row) for row in rows]
+            return [as_json(row, row.query) for row in rows]
 
 
 def token_hash(token: str) -> str:
@@ -274,8 +328,8 @@ def _shown(id: str, choice) -> dict[str, str]:
     return shown
 
 
-def as_json(message: Message) -> dict[str, Any]:
-    """A message as the chat API shows it."""
+def as_json(message: Message, query: Query | None) -> dict[str, Any]:
+    """A message, and the query it is about, as the chat API shows them."""
     shown = {
         "seq": message.seq,
         "author": message.author,
@@ -286,8 +340,10 @@ def as_json(message: Message) -> dict[str, Any]:
         "outcome": message.outcome,
         "topic": message.topic,
         "sources": message.sources,
-        "query": _query(message.query) if message.query else None,
+        "query": query_json(query) if query else None,
     }
+    if message.client_id:
+        shown["client_id"] = message.client_id
     if message.asks:
         shown["asks"] = message.asks
     if message.result:
@@ -295,5 +351,6 @@ def as_json(message: Message) -> dict[str, Any]:
     return shown
 
 
-def _query(query: Query) -> dict[str, Any]:
-    return {"reference": query.reference, "state": query.state, "lead": query.lead.name, "due_on": query.due_on.isoformat()}
+def query_json(query: Query) -> dict[str, Any]:
+    """A query as the chat API shows it."""
+    return {"reference": query.reference, "state": query.told_state, "lead": query.lead.name, "due_on": query.due_on.isoformat()}

@@ -6,6 +6,7 @@ user text can never be a command.
 
 from __future__ import annotations
 
+import gc
 import hmac
 import logging
 import re
@@ -28,6 +29,8 @@ class TurnChannel(InputChannel):
     """`POST /webhooks/turn/` with `Authorization: Bearer token` and
     `{"conversation", "message_id", "text" | "command", "metadata", "again", "guide"}` -> `{"messages": [...], "understanding": {...}}`.
 
+    With `only_understand` the message is understood but no turn is taken: a person has the conversation.
+
     With `again`, a `message_id` that was answered before gives the same messages without a second turn, so that a caller who died
     may ask again. `guide` (`{"form", "slots"}`) is where the conversation's guide stood: an engine that has been restarted goes on from there.
     """
@@ -47,6 +50,12 @@ class TurnChannel(InputChannel):
 
     def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
         turn = Blueprint("turn_channel", __name__)
+
+        @turn.listener("after_server_start")
+        async def settle(*_: Any) -> None:
+            # The model's million objects stay: the garbage collector need not walk them again and again.
+            gc.collect()
+            gc.freeze()
 
         @turn.route("/", methods=["GET"])
         async def ready(request: Request) -> HTTPResponse:
@@ -78,6 +87,8 @@ class TurnChannel(InputChannel):
             )
             # Parsed here rather than in the turn, so that what was understood need not be read back from the tracker.
             message.parse_data = await agent.processor.parse_message(message)
+            if asked.get("only_understand"):
+                return response.json({"messages": [], "understanding": _told(message.parse_data)})
             await on_new_message(message)
             messages = [m.get("custom") or {"text": m.get("text")} for m in message.output_channel.messages]
             return response.json({"messages": messages, "understanding": _told(message.parse_data)})
@@ -87,7 +98,7 @@ class TurnChannel(InputChannel):
 
 async def _remember(agent: Agent, conversation: Text, guide: Dict[Text, Any]) -> None:
     """Put a guide back that this engine does not know of; a conversation that it knows is left as it is."""
-    if await agent.tracker_store.exists(conversation):
+    if await agent.tracker_store.retrieve(conversation) is not None:
         return
     tracker = await agent.processor.fetch_tracker_and_update_session(conversation)
     known = {slot.name for slot in agent.domain.slots}

@@ -49,14 +49,12 @@ def main(arguments: list[str] | None = None) -> None:
     from rasa.core.utils import AvailableEndpoints
     from rasa.utils.log_utils import configure_structlog
 
-    from bot.engine.economies import check_schema_once, keep_connections, look_events_up_once
+    from bot.engine import economies
 
     # Without this Rasa writes every turn's text to its log, at a cost of several milliseconds.
     configure_structlog(logging.WARNING)
     endpoints = AvailableEndpoints.read_endpoints("endpoints.yml")
-    endpoints.action = keep_connections(endpoints.action)
-    check_schema_once()
-    look_events_up_once()
+    economies.install(endpoints)
     serve_application(
         str(given.model),
         interface=given.interface,

@@ -134,8 +134,12 @@ class TypingMender:
         return found[0].term if found else word
 
     def known_share(self, text: str) -> float:
-        """Share of the words of `text` that are known as they stand; 1 if there are none."""
+        """Share of the words of `text` that are known as they stand; 1 if there are none.
+
+        Where there are longer words, those of one and two letters do not count: "a", "o" and "me" are words of many languages.
+        """
         found = words(text)
+        found = [word for word in found if len(word) > 2] or found
         return sum(word in self._known for word in found) / len(found) if found else 1.0
 
     def mend(self, text: str) -> str:

@@ -6,12 +6,14 @@ messages that do not go to the engine.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Mapping
 
 import spacy
 import yaml
+from spacy.lang.en.stop_words import STOP_WORDS
 from spacy.matcher import Matcher, PhraseMatcher
 from spacy.util import filter_spans
 
@@ -36,8 +38,10 @@ class UrgentPatterns:
 
     def __init__(self, policy: Mapping[str, Any]) -> None:
         self._language = spacy.blank("en")
-        self._matcher = Matcher(self._language.vocab)
+        self._matchers: list[Matcher] = []
+        self._by_anchor: dict[str, list[int]] = defaultdict(list)
         self._phrases = PhraseMatcher(self._language.vocab, attr="LOWER")
+        self.topics = frozenset(policy["topics"])
         for topic, entry in policy["topics"].items():
             self._add(topic, entry)
         self._add(_NOT_URGENT, policy[_NOT_URGENT])
@@ -50,14 +54,19 @@ class UrgentPatterns:
     def _add(self, label: str, entry: Mapping[str, Any]) -> None:
         phrases = [*entry.get("phrases", ()), *(p for listed in entry.get("languages", {}).values() for p in listed)]
         self._phrases.add(label, [self._language.make_doc(str(phrase).lower()) for phrase in phrases])
-        patterns = [_tokens(pattern) for pattern in entry.get("patterns", ())]
-        if patterns:
-            self._matcher.add(label, patterns)
+        for pattern in entry.get("patterns", ()):
+            matcher = Matcher(self._language.vocab)
+            matcher.add(label, [_tokens(pattern)])
+            for word in _anchor(pattern):
+                self._by_anchor[word].append(len(self._matchers))
+            self._matchers.append(matcher)
 
     def find(self, text: str) -> list[Danger]:
         """The dangers in a message, each topic once; a hit that overlaps an innocent phrase does not count."""
-        document = self._language.make_doc(text[:4000])
-        spans = [*self._matcher(document, as_spans=True), *self._phrases(document, as_spans=True)]
+        document = self._language.make_doc(text[:4000].replace("’", "'"))
+        possible = {number for word in {token.lower_ for token in document} for number in self._by_anchor.get(word, ())}
+        spans = [span for number in sorted(possible) for span in self._matchers[number](document, as_spans=True)]
+        spans += self._phrases(document, as_spans=True)
         innocent = filter_spans([span for span in spans if span.label_ == _NOT_URGENT])
         found: dict[str, Danger] = {}
         for span in spans:
@@ -70,6 +79,17 @@ class UrgentPatterns:
 
 def _overlaps(span, others: Iterable) -> bool:
     return any(span.start < other.end and other.start < span.end for other in others)
+
+
+def _anchor(pattern: list[str]) -> frozenset[str]:
+    """The words of which one must stand in a message before a pattern is worth trying: its rarest part that may not be missing.
+
+    Raises ValueError if every part may be missing.
+    """
+    required = [frozenset(part.split("|")) for part in pattern if part[0] not in "*?"]
+    if not required:
+        raise ValueError(f"a pattern of which everything may be missing would match everything: {pattern}")
+    return min(required, key=lambda words: (len(words & STOP_WORDS), len(words)))
 
 
 def _tokens(pattern: list[str]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Sequence
 
 import numpy as np
@@ -36,6 +37,7 @@ class WordingModel:
         """Learn from `texts` and the number of each one's class, counted from 0."""
         self._vectorizer = TfidfVectorizer(analyzer=traits, sublinear_tf=True, min_df=2, dtype=np.float32)
         examples = self._vectorizer.fit_transform(texts)
+        self._rarity = self._vectorizer.idf_.astype(np.float32)
         members = np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
         self._shift = members.mean(axis=0)
         # Fewer examples than traits: solved over the examples' similarities, then turned into weights of the traits.
@@ -46,4 +48,14 @@ class WordingModel:
 
     def scores(self, texts: Sequence[str]) -> np.ndarray:
         """About 0 to 1 for each class, a row a text."""
-        return self._vectorizer.transform(texts) @ self._weights + self._shift
+        return np.stack([self._score(text) for text in texts])
+
+    def _score(self, text: str) -> np.ndarray:
+        """What `self._vectorizer.transform` would give, times the weights: its checks and sparse matrices cost ten times the sum."""
+        known = self._vectorizer.vocabulary_
+        counts = Counter(known[trait] for trait in traits(text) if trait in known)
+        if not counts:
+            return self._shift
+        columns = np.fromiter(counts, np.int64, len(counts))
+        values = (1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))) * self._rarity[columns]
+        return (values / np.linalg.norm(values)) @ self._weights[columns] + self._shift

@@ -11,7 +11,7 @@ from jinja2 import ChainableUndefined, ChoiceLoader, Environment, FileSystemLoad
 from starlette.responses import HTMLResponse
 
 from bot.clock import LONDON
-from bot.pages.prose import blocks
+from bot.pages.prose import blocks, phones
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
@@ -26,7 +26,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(blocks=blocks, moment=moment, day=day, short_day=short_day, words=words)
+    made.filters.update(blocks=blocks, phones=phones, moment=moment, day=day, short_day=short_day, words=words)
     return made
 
 

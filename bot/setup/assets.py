@@ -1,4 +1,4 @@
-"""The look of the pages: nhsuk-frontend from npm, its remote fonts taken out."""
+"""What browsers load: nhsuk-frontend from npm, its remote fonts taken out, and the chat's script."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ TARGET = ROOT / "bot" / "static" / "vendor" / "nhsuk"
 def ensure() -> bool:
     """Install the assets unless they are there for this lock file; whether anything had to be done."""
     stamp = TARGET / "lock.sha256"
-    made_from = hashlib.sha256((ROOT / "package-lock.json").read_bytes() + (ROOT / "bot" / "assets.py").read_bytes()).hexdigest()
+    made_from = fingerprint()
     if stamp.exists() and stamp.read_text() == made_from:
         return False
-    say("installing the page styles (nhsuk-frontend)")
+    say("installing the page styles and making the chat's script")
     run([*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], "npm ci")
     run([APP.executable, "-m", "bot.assets"], "installing the page styles")
+    run([APP.executable, "-m", "bot.widget.build"], "making the chat's script")
     stamp.write_text(made_from)
     return True
+
+
+def fingerprint() -> str:
+    """Changes when anything does that the assets are made from."""
+    widget = ROOT / "bot" / "widget"
+    made_from = [ROOT / "package-lock.json", ROOT / "bot" / "assets.py", widget / "build.py", widget / "words" / "en.json", *sorted((widget / "src").iterdir())]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in made_from)).hexdigest()
 
 
 def _npm() -> list[str]:

@@ -1,4 +1,4 @@
-// Adds new messages to the chat page by itself and sends on Enter; the page does both without it.
+// For browsers too old for <signpost-chat>: adds new messages to the page by itself and sends on Enter; the page does both without it.
 const FAST = 3000
 const SLOW = 15000
 const SLOW_AFTER = 5 * 60 * 1000
@@ -24,9 +24,10 @@ function add(html) {
 }
 
 async function look() {
+  if (!list.isConnected) return
   if (document.visibilityState === 'visible') {
     try {
-      const answer = await fetch(`/chat/messages?after=${newest()}${form.elements.embed ? '&embed=1' : ''}`, { credentials: 'same-origin' })
+      const answer = await fetch(`/chat/messages?after=${newest()}${form.elements.embed ? '&embed=1' : ''}${form.elements.lang ? `&lang=${form.elements.lang.value}` : ''}`, { credentials: 'same-origin' })
       if (answer.status === 200) add(await answer.text())
       if (answer.status === 401) return
     } catch {

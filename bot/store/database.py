@@ -61,8 +61,23 @@ class Database:
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.engine.connect() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
+            if not self.is_sqlite:
+                command.upgrade(config, "head")
+                connection.commit()
+                return
+            # SQLite changes a table by copying it: references are off meanwhile and checked after (sqlite.org/lang_altertable.html, 7).
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                command.upgrade(config, "head")
+                if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                    raise RuntimeError(f"the tables' references do not hold after the change: {tuple(broken)}")
+                connection.exec_driver_sql("COMMIT")
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            finally:
+                connection.exec_driver_sql("PRAGMA foreign_keys=ON")
 
     def close(self) -> None:
         """Give back all connections."""

@@ -13,7 +13,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "replied": frozenset({"replied", "confirmed", "partly", "reopened", "withdrawn", "silent", "closed_by_manager"}),
     "partly": frozenset({"in_progress", "awaiting_parent", "replied", "withdrawn", "closed_by_manager", "confirmed"}),
     "reopened": frozenset({"in_progress", "awaiting_parent", "replied", "withdrawn", "closed_by_manager", "confirmed"}),
-    "confirmed": frozenset({"reopened"}),
+    "confirmed": frozenset({"reopened", "partly"}),
     "silent": frozenset({"reopened", "confirmed", "partly"}),
     "withdrawn": frozenset({"reopened"}),
     "closed_by_manager": frozenset({"reopened"}),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, timezone
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, String, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, String, Text, TypeDecorator, UniqueConstraint, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from bot.store.states import OPEN_STATES, STATES
+from bot.store.states import CLOSED_STATES, OPEN_STATES, STATES
 
 
 class Instant(TypeDecorator):
@@ -30,6 +30,15 @@ class Instant(TypeDecorator):
         return value.replace(tzinfo=timezone.utc)
 
 
+def where(condition: str) -> dict[str, Any]:
+    """An index over only the rows that meet a condition, on both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+def _in(states: frozenset[str]) -> str:
+    return f"state IN ({', '.join(repr(state) for state in sorted(states))})"
+
+
 class Base(DeclarativeBase):
     """Root of all tables."""
 
@@ -37,7 +46,13 @@ class Base(DeclarativeBase):
 
 
 class Conversation(Base):
-    """One person's chat on one channel. `last_seq` is the number of its newest message; `area` is empty while nobody has named one."""
+    """One person's chat on one channel. `last_seq` is the number of its newest message; `area` is empty while nobody has named one.
+
+    `external_id` is the person's address on a channel that pushes (a Telegram chat id), `dispatched_seq` the newest message for which
+    deliveries were made there, `unreachable_since` when the channel said that it reaches them no more. While `held_query_id` is set a
+    person has the conversation and the bot is quiet; `hold_told` says whether the parent was told so. `guide` is where its guide stands
+    (`form`, `slots`), for an engine that has forgotten the conversation.
+    """
 
     __tablename__ = "conversations"
 
@@ -49,16 +64,24 @@ class Conversation(Base):
     role: Mapped[str] = mapped_column(String(20), default="parent")
     last_seq: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
+    school: Mapped[str | None] = mapped_column(String(120))
+    dispatched_seq: Mapped[int] = mapped_column(default=0, server_default="0")
+    unreachable_since: Mapped[datetime | None]
+    held_query_id: Mapped[str | None] = mapped_column(String(32))
+    hold_told: Mapped[bool] = mapped_column(default=False, server_default=false())
+    guide: Mapped[dict[str, Any] | None]
 
-    __table_args__ = (UniqueConstraint("channel", "external_id"),)
+    __table_args__ = (
+        UniqueConstraint("channel", "external_id"),
+        Index("conversations_undispatched", "id", **where("channel <> 'web' AND dispatched_seq < last_seq")),
+    )
 
 
 class Message(Base):
     """One message of a conversation, in order of `seq`.
 
     A parent's message has a `turn_state`: `asked` until its turn is done (claimed by one app until `claimed_until`), then `done`.
-    Messages that answer it carry its seq as `answers_seq`. `understanding`: of a parent's message what was made of it; of a guide's
-    message where the guide then stood.
+    Messages that answer it carry its seq as `answers_seq`.
     """
 
     __tablename__ = "messages"
@@ -109,7 +132,11 @@ class Choice(Base):
 
 
 class Staff(Base):
-    """A member of staff. `areas` and `topics` empty mean all."""
+    """A member of staff. `areas`, `topics`, `therapies`, `languages` and `schools` empty mean all of them, nothing special.
+
+    `duty` leads stand in where no lead fits, `deputy_id` is who stands in for this one. Leave is in `leave`; `away_until` is leave that
+    has begun.
+    """
 
     __tablename__ = "staff"
 
@@ -121,7 +148,12 @@ class Staff(Base):
     team: Mapped[str] = mapped_column(String(40), default="")
     areas: Mapped[list[Any]] = mapped_column(default=list)
     topics: Mapped[list[Any]] = mapped_column(default=list)
+    therapies: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    languages: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    schools: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     on_call: Mapped[bool] = mapped_column(default=False)
+    duty: Mapped[bool] = mapped_column(default=False, server_default=false())
+    deputy_id: Mapped[str | None] = mapped_column(ForeignKey("staff.id"))
     active: Mapped[bool] = mapped_column(default=True)
     away_until: Mapped[date | None]
     password_hash: Mapped[str]
@@ -155,7 +187,11 @@ class SignInAttempt(Base):
 
 
 class Query(Base):
-    """An unresolved question with an owner. One for each parent's message at most (`conversation_id`, `asked_seq`)."""
+    """An unresolved question with an owner. One for each parent's message at most (`conversation_id`, `asked_seq`).
+
+    `answered_at` is when the channel accepted a reply that answers: only that stops the clock. `next_look_at` is when the worker looks
+    at it again; every open query has one. `promise_no` counts the days promised, `reminders` those sent since the newest reply.
+    """
 
     __tablename__ = "queries"
 
@@ -173,6 +209,17 @@ class Query(Base):
     due_on: Mapped[date]
     asked_at: Mapped[datetime]
     chased_at: Mapped[datetime | None]
+    school: Mapped[str | None] = mapped_column(String(120))
+    therapy: Mapped[str | None] = mapped_column(String(40))
+    promise_no: Mapped[int] = mapped_column(default=1, server_default="1")
+    state_since: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]
+    acknowledged_at: Mapped[datetime | None]
+    next_look_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    reminders: Mapped[int] = mapped_column(default=0, server_default="0")
+    reminded_at: Mapped[datetime | None]
+    ended_reason: Mapped[str | None] = mapped_column(String(400))
     version: Mapped[int] = mapped_column(default=1)
 
     lead: Mapped[Staff] = relationship()
@@ -181,15 +228,29 @@ class Query(Base):
     __mapper_args__ = {"version_id_col": version}
     __table_args__ = (
         UniqueConstraint("conversation_id", "asked_seq"),
-        CheckConstraint(f"state IN ({', '.join(repr(s) for s in sorted(STATES))})", name="state_known"),
+        CheckConstraint(_in(STATES), name="state_known"),
+        CheckConstraint(f"({_in(OPEN_STATES)} AND ended_at IS NULL AND next_look_at IS NOT NULL) OR ({_in(CLOSED_STATES)} AND ended_at IS NOT NULL)", name="open_or_ended"),
         CheckConstraint("kind IN ('ordinary', 'priority', 'urgent')", name="kind_known"),
-        Index("queries_open", "state", "due_on"),
+        Index("queries_open", "due_on", **where("ended_at IS NULL")),
+        Index("queries_open_by_lead", "lead_id", **where("ended_at IS NULL")),
+        Index("queries_to_look_at", "next_look_at", **where("ended_at IS NULL")),
+        Index("queries_ended", "ended_at", **where("ended_at IS NOT NULL")),
     )
 
     @property
     def is_open(self) -> bool:
         """Whether somebody still owes the parent something."""
         return self.state in OPEN_STATES
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether the clock runs: no reply that answers has been accepted, and we do not wait for the parent."""
+        return self.is_open and self.answered_at is None and self.state != "awaiting_parent"
+
+    @property
+    def told_state(self) -> str:
+        """The state as the parent is told it: nobody is told of a reply that has not reached them."""
+        return "in_progress" if self.state == "replied" and self.answered_at is None else self.state
 
 
 class QueryEvent(Base):
@@ -206,17 +267,39 @@ class QueryEvent(Base):
 
 
 class Reply(Base):
-    """A staff reply. `idempotency_key` was minted when the reply box was opened, so one box sends at most one reply."""
+    """A staff reply. `idempotency_key` was minted when the reply box was opened, so one box sends at most one reply.
+
+    It is `to_read` while a second reader is awaited, `waiting` until `release_at` (it can be taken back until then), then `sent`: only
+    then has the parent's conversation its message. `taken_back`, `returned` by the second reader and `overtaken` by a newer message of
+    the parent end it unsent. `kind` says whether it answers, asks the parent for something, or tells how things stand. `marks` says of
+    each question's id whether this reply answers it.
+    """
 
     __tablename__ = "replies"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), index=True)
-    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"))
+    message_id: Mapped[str | None] = mapped_column(ForeignKey("messages.id"))
     staff_id: Mapped[str] = mapped_column(ForeignKey("staff.id"))
     idempotency_key: Mapped[str] = mapped_column(String(64), unique=True)
+    kind: Mapped[str] = mapped_column(String(10), default="answer", server_default="answer")
+    state: Mapped[str] = mapped_column(String(12), default="sent", server_default="sent")
+    text: Mapped[str] = mapped_column(Text, default="", server_default="")
+    marks: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    read_to: Mapped[int] = mapped_column(default=0, server_default="0")
     at: Mapped[datetime]
+    release_at: Mapped[datetime | None]
+    read_by: Mapped[str | None] = mapped_column(ForeignKey("staff.id"))
+    comment: Mapped[str | None] = mapped_column(Text)
     delivered_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('answer', 'ask', 'update')", name="reply_kind_known"),
+        CheckConstraint("state IN ('to_read', 'waiting', 'sent', 'taken_back', 'returned', 'overtaken')", name="reply_state_known"),
+        CheckConstraint("state <> 'sent' OR message_id IS NOT NULL", name="sent_reply_has_message"),
+        Index("replies_to_release", "release_at", **where("state = 'waiting'")),
+        Index("replies_under_way", "query_id", unique=True, **where("state IN ('to_read', 'waiting')")),
+    )
 
 
 class Draft(Base):

@@ -68,7 +68,7 @@ def test_the_actions_answer_is_validated_as_rasa_does_but_once():
     from jsonschema import ValidationError
     from rasa.core.actions.action import RemoteAction
 
-    from bot.engine.economies import check_schema_once
+    from bot.engine.economies.actions import check_schema_once
 
     check_schema_once()
     action = RemoteAction("action_x", None)

@@ -27,6 +27,14 @@ def patterns():
         ("my daughter says she wants to die", "urgent_mental_health"),
         ("hes been cutting his arms", "urgent_mental_health"),
         ("i want to kill myself", "urgent_mental_health"),
+        ("he keeps saying what's the point of me", "urgent_mental_health"),
+        ("my boy says we'd be happier without him", "urgent_mental_health"),
+        ("i've had thoughts of not being here", "urgent_mental_health"),
+        ("my partner scares us", "urgent_safeguarding"),
+        ("he was left on his own all night", "urgent_safeguarding"),
+        ("I am worried about what goes on at home", "urgent_safeguarding"),
+        ("she choked at tea and hasn't been right since", "urgent_medical"),
+        ("the plaster has gone cold and he can't feel his toes", "urgent_medical"),
     ],
 )
 def test_danger_is_found(patterns, text, topic):
@@ -44,6 +52,11 @@ def test_danger_is_found(patterns, text, topic):
         "school wants safeguarding training for staff",
         "who pays for the speech therapy",
         "this is doing my head in",
+        "what's the point of me filling it in again",
+        "they think the class would be happier without him",
+        "who looks after him when I'm dead",
+        "she chokes up when she has to read aloud",
+        "we moved two years ago after domestic abuse",
     ],
 )
 def test_a_figure_of_speech_or_the_past_is_no_alarm(patterns, text):
@@ -62,3 +75,15 @@ def test_every_phrase_of_the_other_languages_is_found(patterns, language):
     for topic, entry in policy["topics"].items():
         for phrase in entry["languages"][language]:
             assert topic in [d.topic for d in patterns.find(f"{phrase}")], phrase
+
+
+def test_the_topic_of_the_classifier_and_those_of_the_patterns_are_both_answered():
+    from bot.nlu.graph.urgent_guard import _urgent_first
+
+    urgent = {"urgent_medical", "urgent_mental_health"}
+    assert _urgent_first(["urgent_medical"], ["urgent_mental_health"], urgent) == ["urgent_mental_health", "urgent_medical"]
+    assert _urgent_first(["urgent_medical"], ["waiting_time"], urgent) == ["urgent_medical", "waiting_time"]
+
+
+def test_curly_apostrophes_are_apostrophes(patterns):
+    assert [d.topic for d in patterns.find("he won’t wake up")] == [d.topic for d in patterns.find("he won't wake up")] != []

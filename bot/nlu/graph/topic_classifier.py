@@ -29,11 +29,11 @@ class TopicClassifier(GraphComponent):
     @staticmethod
     def get_default_config() -> Dict[Text, Any]:
         return {
-            "answer_from": 0.65,
+            "answer_from": 0.58,
             "ask_from": 0.08,
             "near_from": 0.45,
             "also_from": 0.45,
-            "urgent_from": 0.5,
+            "urgent_from": 0.57,
             "choices": 3,
             "urgent": [],
             "never_offered": [],

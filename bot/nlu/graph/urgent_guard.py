@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any, Dict, List, Text
+from typing import Any, Container, Dict, List, Sequence, Text
 
 from rasa.engine.graph import ExecutionContext, GraphComponent
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
@@ -55,8 +55,16 @@ class UrgentGuard(GraphComponent):
             dangers = self._patterns.find(clean(message.get(TEXT) or ""))
             if dangers:
                 understood = message.get(UNDERSTANDING) or {}
-                message.set(INTENT, {INTENT_NAME_KEY: dangers[0].topic, PREDICTED_CONFIDENCE_KEY: 1.0}, add_to_output=True)
-                others = [topic for topic in understood.get("topics", ()) if topic != dangers[0].topic]
-                told = {**understood, "topics": [dangers[0].topic, *others], "danger": [d.words for d in dangers]}
+                topics = _urgent_first([d.topic for d in dangers], understood.get("topics", ()), self._patterns.topics)
+                message.set(INTENT, {INTENT_NAME_KEY: topics[0], PREDICTED_CONFIDENCE_KEY: 1.0}, add_to_output=True)
+                told = {**understood, "topics": topics, "danger": [d.words for d in dangers]}
                 message.set(UNDERSTANDING, told, add_to_output=True)
         return messages
+
+
+def _urgent_first(found: List[Text], understood: Sequence[Text], urgent: Container[Text]) -> List[Text]:
+    """All topics once: the urgent one that the classifier was sure of, those that the patterns found, then the others.
+
+    "I don't want to wake up" holds words of two dangers; the classifier reads the whole sentence, and both are answered.
+    """
+    return list(dict.fromkeys([*(t for t in understood if t in urgent), *found, *understood]))

@@ -1,0 +1,88 @@
+"""What staff do with a query besides replying, as forms: each act is refused in words, or done and told."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Callable, Mapping
+
+from bot.casework.supervision import Refused
+from bot.console.query_page import QueryView
+from bot.store.tables import Staff
+
+if TYPE_CHECKING:
+    from bot.app import Signpost
+
+Form = Mapping[str, str]
+
+
+class Acts:
+    """The acts by name (the last part of the form's address). `about` is the id of a reply, delivery or request of that query."""
+
+    def __init__(self, signpost: "Signpost") -> None:
+        self._supervision, self._replies = signpost.office.supervision, signpost.replies
+        self._by_name: dict[str, Callable[[QueryView, Form, Staff], None]] = {
+            "hold": lambda view, form, member: self._supervision.take_conversation(view.query.id, member),
+            "hand-back": lambda view, form, member: self._supervision.hand_back(view.query.id, member),
+            "hand-over": lambda view, form, member: self._supervision.hand_over(view.query.id, form.get("to", ""), form.get("reason", ""), member),
+            "promise": self._promise,
+            "close": lambda view, form, member: self._supervision.close(view.query.id, form.get("reason", ""), member, form.get("duplicate_of", "")),
+            "explain": self._explain,
+            "explanation-answered": self._explained,
+            "explanation-withdrawn": lambda view, form, member: self._supervision.withdraw_request(self._request(view, form), member),
+            "send-again": lambda view, form, member: self._supervision.send_again(self._delivery(view, form)[0], member),
+            "reached": lambda view, form, member: self._supervision.reached_otherwise(view.query.id, self._delivery(view, form)[1], form.get("how", ""), member),
+            "take-back": lambda view, form, member: self._in_time(self._replies.take_back(self._reply(view, form), member)),
+            "approve": lambda view, form, member: self._in_time(self._replies.approve(self._reply(view, form), member)),
+            "send-back": lambda view, form, member: self._in_time(self._replies.send_back(self._reply(view, form), member, form.get("comment", ""))),
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """Every act."""
+        return list(self._by_name)
+
+    def do(self, name: str, view: QueryView, form: Form, member: Staff) -> None:
+        """Do it. Raises Refused."""
+        self._by_name[name](view, form, member)
+
+    def _promise(self, view: QueryView, form: Form, member: Staff) -> None:
+        self._supervision.change_promise(view.query.id, _day(form), form.get("reason", ""), member)
+
+    def _explain(self, view: QueryView, form: Form, member: Staff) -> None:
+        due_on = _day(form) if form.get("due_on") else None
+        self._supervision.ask_to_explain(view.query.id, form.get("body", ""), form.get("text", ""), member, form.get("address", ""), due_on)
+
+    def _explained(self, view: QueryView, form: Form, member: Staff) -> None:
+        self._supervision.record_answer(self._request(view, form), form.get("text", ""), member)
+
+    @staticmethod
+    def _request(view: QueryView, form: Form) -> str:
+        return _of([r.id for r in view.explanations], form)
+
+    @staticmethod
+    def _delivery(view: QueryView, form: Form) -> tuple[str, str]:
+        id = _of([d.id for d in view.troubles], form)
+        return id, next(d.message_id for d in view.troubles if d.id == id)
+
+    @staticmethod
+    def _reply(view: QueryView, form: Form) -> str:
+        return _of([view.under_way.id] if view.under_way else [], form)
+
+    @staticmethod
+    def _in_time(done: bool) -> None:
+        if not done:
+            raise Refused("That is not possible any more, or is for a colleague to do. See what has happened below.")
+
+
+def _of(known: list[str], form: Form) -> str:
+    about = form.get("about", "")
+    if about not in known:
+        raise Refused("That has changed since you opened this page. See what has happened below.")
+    return about
+
+
+def _day(form: Form) -> date:
+    try:
+        return date.fromisoformat(form.get("due_on", ""))
+    except ValueError:
+        raise Refused("Write the day like 2026-12-21.") from None

@@ -1,0 +1,155 @@
+"""What is done once instead of in every turn gives what Rasa would give."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from pathlib import Path
+
+import pytest
+from rasa.core.processor import MessageProcessor
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import ActionExecuted, BotUttered, SlotSet, UserUttered
+from rasa.shared.core.trackers import DialogueStateTracker
+
+from bot.engine.economies.predictions import RememberedRules
+from bot.engine.economies.runner import DirectGraphRunner
+from bot.engine.economies.trackers import LiveTrackers, copy_without_replay
+
+ROOT = Path(__file__).resolve().parents[2]
+POLICIES = """
+recipe: default.v1
+assistant_id: test
+language: en
+policies:
+- name: RulePolicy
+  core_fallback_threshold: 0.3
+  core_fallback_action_name: action_hand_over
+  enable_fallback_prediction: true
+- name: MemoizationPolicy
+  max_history: 3
+"""
+
+
+@pytest.fixture(scope="module")
+def processor(tmp_path_factory) -> MessageProcessor:
+    """Rasa's message processor with the project's own rules and stories, and its own runner and predictions."""
+    from rasa.core.agent import load_agent
+    from rasa.core.utils import AvailableEndpoints
+    from rasa.model_training import train_core
+
+    folder = tmp_path_factory.mktemp("core")
+    (folder / "config.yml").write_text(POLICIES)
+    model = train_core(str(ROOT / "domain.yml"), str(folder / "config.yml"), str(ROOT / "data" / "stories"), str(folder))
+    return asyncio.run(load_agent(model, endpoints=AvailableEndpoints())).processor
+
+
+def said(intent: str) -> UserUttered:
+    return UserUttered(intent, intent={"name": intent, "confidence": 1.0}, parse_data={"intent": {"name": intent, "confidence": 1.0}, "text": intent})
+
+
+def test_remembered_predictions_are_those_of_the_policies(processor):
+    ask = MessageProcessor._predict_next_with_tracker
+    rules = RememberedRules(processor)
+    intents = sorted(processor.domain.intents)
+    chance = random.Random(7)
+    recalled = 0
+    for conversation in range(40):
+        tracker = DialogueStateTracker(str(conversation), processor.domain.slots)
+        tracker.update(ActionExecuted("action_listen"), processor.domain)
+        for turn in range(4):
+            # the first conversations meet every intent, so that the later ones can recall it
+            tracker.update(said(intents[(conversation * 4 + turn) % len(intents)] if conversation < 30 else chance.choice(intents)), processor.domain)
+            for _ in range(4):
+                anew = ask(processor, tracker)
+                steps = rules.steps(tracker)
+                known = steps and rules.recall(steps)
+                if known:
+                    recalled += 1
+                    assert known.probabilities == anew.probabilities
+                    assert known.hide_rule_turn == anew.hide_rule_turn
+                    assert [type(e) for e in known.events] == [type(e) for e in anew.events]
+                rules.keep(steps, anew)
+                action = processor.domain.action_names_or_texts[anew.max_confidence_index]
+                tracker.update_with_events(anew.events, processor.domain)
+                tracker.update(ActionExecuted(action), processor.domain)
+                if action == "action_listen":
+                    break
+                tracker.update(BotUttered("so"), processor.domain)
+                tracker.update(SlotSet("last_topic", "privacy"), processor.domain)
+    assert recalled > 60
+
+
+def test_a_prediction_that_depends_on_the_turn_before_is_not_remembered(processor):
+    rules = RememberedRules(processor)
+    longer = [{"prev_action": {"action_name": "action_ask_back"}}, {"user": {"intent": "greet"}, "prev_action": {"action_name": "action_listen"}}]
+    rules._rules.append(longer)
+    assert rules._looks_further_back(("greet",))
+    assert not rules._looks_further_back(("thank",))
+    assert not rules._looks_further_back(("greet", "action_answer"))
+
+
+def test_nodes_run_in_the_order_of_their_needs(processor):
+    runner = DirectGraphRunner.__new__(DirectGraphRunner)
+    runner._graph_schema = processor.graph_runner._graph_schema
+    target = processor.model_metadata.core_target
+    order = runner._order((target,))
+    nodes = runner._graph_schema.nodes
+    assert order[-1] == target
+    for place, name in enumerate(order):
+        assert all(need in order[:place] for need in nodes[name].needs.values() if need in nodes)
+
+
+@pytest.fixture
+def domain() -> Domain:
+    return Domain.load(str(ROOT / "domain.yml"))
+
+
+def chat(domain: Domain, name: str, turns: int = 1) -> DialogueStateTracker:
+    tracker = DialogueStateTracker(name, domain.slots)
+    for _ in range(turns):
+        for event in (said("greet"), ActionExecuted("action_answer"), SlotSet("last_topic", "consent"), BotUttered("hello"), ActionExecuted("action_listen")):
+            tracker.update(event, domain)
+    return tracker
+
+
+def test_a_conversation_that_was_put_away_goes_on(domain):
+    async def scenario():
+        store = LiveTrackers(domain, live=2)
+        for name in "abc":
+            await store.save(chat(domain, name))
+        assert set(store.store) == {"a"}
+        back = await store.retrieve("a")
+        assert back.get_slot("last_topic") == "consent" and len(back.events) == 5
+        assert set(await store.keys()) == {"a", "b", "c"}
+        assert await store.retrieve("nobody") is None
+
+    asyncio.run(scenario())
+
+
+def test_a_turn_that_broke_off_leaves_no_trace(domain):
+    async def scenario():
+        store = LiveTrackers(domain)
+        await store.save(chat(domain, "a"))
+        broken = await store.retrieve("a")
+        broken.update(said("privacy"), domain)
+        broken.update(SlotSet("last_topic", "privacy"), domain)
+        again = await store.retrieve("a")
+        assert len(again.events) == 5
+        assert again.get_slot("last_topic") == "consent"
+        assert again.latest_action_name == "action_listen"
+
+    asyncio.run(scenario())
+
+
+def test_a_copy_is_what_a_replay_gives_and_stands_alone(domain, monkeypatch):
+    monkeypatch.setattr(DialogueStateTracker, "copy", DialogueStateTracker.copy)
+    tracker = chat(domain, "a", turns=3)
+    replayed = tracker.copy()
+    copy_without_replay()
+    twin = tracker.copy()
+    assert json.dumps(twin.current_state(), default=str) == json.dumps(replayed.current_state(), default=str)
+    assert list(twin.events) == list(replayed.events)
+    twin.update(SlotSet("last_topic", "waiting_time"), domain)
+    assert tracker.get_slot("last_topic") == "consent" and len(tracker.events) == 15

@@ -31,7 +31,7 @@ from bot.casework.office import Office
 from bot.casework.policy import CasePolicy
 from bot.casework.queries import QueryCard, QueryDesk
 from bot.casework.replies import Replies
-from bot.channels import chat_page, return_page, web
+from bot.channels import chat_page, guide_pages, return_page, web
 from bot.channels.headers import OtherSites, SecurityHeaders
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
@@ -47,6 +47,7 @@ from bot.console.routes import console_routes
 from bot.console.sign_in import SignIn
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area, load_areas
+from bot.knowledge.guide_book import Guides
 from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
@@ -77,6 +78,7 @@ class Signpost:
     engine: RasaEngine
     listeners: Listeners
     turns: Turns
+    guides: Guides
     sign_in: SignIn
 
     @property
@@ -91,8 +93,8 @@ class Signpost:
 
     @classmethod
     def build(cls, settings: Settings, clock: Clock = Clock(), senders: Sequence[Sender] = ()) -> "Signpost":
-        """Put the parts together; `senders` are the channels that push. Raises AnswerProblem, AreaProblem, PolicyProblem or
-        SettingProblem for what cannot be used."""
+        """Put the parts together; `senders` are the channels that push. Raises AnswerProblem, AreaProblem, PolicyProblem,
+        TableProblem or SettingProblem for what cannot be used."""
         database = Database(settings.database)
         areas = dict(load_areas(ROOT / "data" / "areas"))
         answers = Answers.load(ROOT / "data" / "answers")
@@ -132,12 +134,16 @@ class Signpost:
             engine=engine,
             listeners=listeners,
             turns=Turns(log, engine, office.desk, office.reception, listeners, apology),
+            guides=Guides.load(ROOT / "data" / "policy", answers),
             sign_in=SignIn(database, clock),
         )
 
     def services(self) -> Services:
         """What the custom actions are lent."""
-        return Services(self.topics, self.answers, self.areas, self.settings.area, self.desk, self.office.reception, self.settings.site, read_yaml(ROOT / "data" / "policy" / "contacts.yml"))
+        contacts = read_yaml(ROOT / "data" / "policy" / "contacts.yml")
+        return Services(
+            self.topics, self.answers, self.areas, self.settings.area, self.desk, self.office.reception, self.settings.site, contacts, self.guides
+        )
 
 
 def _post(settings: Settings) -> Smtp | None:
@@ -194,6 +200,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
             *chat_page.routes(chat, signpost.settings),
             *return_page.routes(signpost.log, limits, signpost.settings),
             *_telegram_routes(telegram, chat),
+            *guide_pages.routes(chat, signpost.settings, signpost.guides, signpost.desk),
             *widget_routes(signpost.settings, signpost.areas, signpost.settings.area),
             *console_routes(signpost, limits),
             Route("/engine/actions", _actions(signpost), methods=["POST"]),

@@ -66,12 +66,12 @@ def routes(chat: WebChat, settings: Settings) -> list[Route]:
     pages = ChatPages(chat, settings)
     return [
         Route("/", pages.home),
-        Route("/chat", _told(pages.show), methods=["GET"]),
-        Route("/chat", _told(pages.send), methods=["POST"]),
+        Route("/chat", told_on_page(pages.show), methods=["GET"]),
+        Route("/chat", told_on_page(pages.send), methods=["POST"]),
         Route("/chat/messages", pages.newer, methods=["GET"]),
-        Route("/chat/clear", _told(pages.ask_clear), methods=["GET"]),
-        Route("/chat/clear", _told(pages.clear), methods=["POST"]),
-        Route("/chat/keep", _told(pages.keep), methods=["POST"]),
+        Route("/chat/clear", told_on_page(pages.ask_clear), methods=["GET"]),
+        Route("/chat/clear", told_on_page(pages.clear), methods=["POST"]),
+        Route("/chat/keep", told_on_page(pages.keep), methods=["POST"]),
         *conversation_routes(chat, "/chat/api", pages.token),
         Route("/chat/api/keep", pages.keep_by_script, methods=["POST"]),
         Route("/chat/api/forget", pages.forget_by_script, methods=["POST"]),
@@ -83,7 +83,7 @@ def routes(chat: WebChat, settings: Settings) -> list[Route]:
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def _told(handler: Handler) -> Handler:
+def told_on_page(handler: Handler) -> Handler:
     """The handler, with a problem told on a page."""
 
     async def told(request: Request) -> Response:
@@ -222,8 +222,10 @@ class ChatPages:
         return OpenChat(found.id, found.area, found.role, token) if found else None
 
     async def _start(self, request: Request, area: str | None, role: str | None) -> OpenChat:
+        # The page says which area it speaks of, so the conversation has that one even if nobody chose it.
+        area = area or self._chat.default_area
         id, token = await self._chat.start(address(request), area, role, told=True)
-        return OpenChat(id, area or self._chat.default_area, role or "parent", token)
+        return OpenChat(id, area, role or "parent", token)
 
     async def _page(
         self,

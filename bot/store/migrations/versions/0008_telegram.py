@@ -6,7 +6,7 @@ from bot.store.tables import Instant
 
 
 revision = '0008'
-down_revision = '0002'
+down_revision = '0003'
 branch_labels = None
 depends_on = None
 

@@ -67,15 +67,15 @@ def routes(chat: WebChat, settings: Settings) -> list[Route]:
     pages = ChatPages(chat, settings)
     return [
         Route("/", pages.home),
-        Route("/chat", _told(pages.show), methods=["GET"]),
-        Route("/chat", _told(pages.send), methods=["POST"]),
+        Route("/chat", told_on_page(pages.show), methods=["GET"]),
+        Route("/chat", told_on_page(pages.send), methods=["POST"]),
         Route("/chat/messages", pages.newer, methods=["GET"]),
-        Route("/chat/clear", _told(pages.ask_clear), methods=["GET"]),
-        Route("/chat/clear", _told(pages.clear), methods=["POST"]),
-        Route("/chat/keep", _told(pages.keep), methods=["POST"]),
-        Route("/chat/own", _told(pages.own), methods=["GET"]),
-        Route("/chat/own/copy", _told(pages.copy), methods=["GET"]),
-        Route("/chat/own/delete", _told(pages.delete), methods=["POST"]),
+        Route("/chat/clear", told_on_page(pages.ask_clear), methods=["GET"]),
+        Route("/chat/clear", told_on_page(pages.clear), methods=["POST"]),
+        Route("/chat/keep", told_on_page(pages.keep), methods=["POST"]),
+        Route("/chat/own", told_on_page(pages.own), methods=["GET"]),
+        Route("/chat/own/copy", told_on_page(pages.copy), methods=["GET"]),
+        Route("/chat/own/delete", told_on_page(pages.delete), methods=["POST"]),
         *conversation_routes(chat, "/chat/api", pages.token),
         Route("/chat/api/keep", pages.keep_by_script, methods=["POST"]),
         Route("/chat/api/forget", pages.forget_by_script, methods=["POST"]),
@@ -87,7 +87,7 @@ def routes(chat: WebChat, settings: Settings) -> list[Route]:
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def _told(handler: Handler) -> Handler:
+def told_on_page(handler: Handler) -> Handler:
     """The handler, with a problem told on a page."""
 
     async def told(request: Request) -> Response:
@@ -251,8 +251,10 @@ class ChatPages:
         return OpenChat(found.id, found.area, found.role, token) if found else None
 
     async def _start(self, request: Request, area: str | None, role: str | None) -> OpenChat:
+        # The page says which area it speaks of, so the conversation has that one even if nobody chose it.
+        area = area or self._chat.default_area
         id, token = await self._chat.start(address(request), area, role, told=True)
-        return OpenChat(id, area or self._chat.default_area, role or "parent", token)
+        return OpenChat(id, area, role or "parent", token)
 
     async def _page(
         self,
@@ -289,6 +291,7 @@ class ChatPages:
             queries=(await to_thread.run_sync(self._chat.standings.of, opened.id))["queries"],
             kept=KEEP_COOKIE in request.cookies,
             settled=_settled(messages),
+            telegram=bool(self._settings.telegram_token),
             form_id=new_id(),
         )
         if problem:

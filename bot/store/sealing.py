@@ -187,6 +187,18 @@ class SealedAddress(Sealed):
         return key_of(stored) == keys.of_addresses
 
 
+class SealedNumber(SealedAddress):
+    """A number that is somebody's address: as SealedAddress."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect) -> str | None:
+        return None if value is None else super().process_bind_param(str(value), dialect)
+
+    def process_result_value(self, value: str | None, dialect) -> int | None:
+        return None if value is None else int(super().process_result_value(value, dialect))
+
+
 def sealed_columns(metadata: MetaData) -> Iterator[tuple[Table, Column, Sealed]]:
     """Every sealed column there is."""
     for table in metadata.sorted_tables:

@@ -5,14 +5,16 @@ import sqlalchemy as sa
 from bot.store.tables import Instant
 
 
-revision = '0003'
-down_revision = '0002'
+revision = '0010'
+down_revision = '0008'
 branch_labels = None
 depends_on = None
 
-TEXT, JSON, ADDRESS = sa.Text(), sa.JSON(), sa.String(length=255)
+TEXT, JSON, ADDRESS, NUMBER = sa.Text(), sa.JSON(), sa.String(length=255), sa.BigInteger()
+# looked up by what they equal
+ADDRESSES = ('conversations.external_id', 'telegram_updates.chat_id')
 SEALED = {
-    'conversations': {'external_id': ADDRESS},
+    'conversations': {'external_id': ADDRESS, 'guide': JSON},
     'messages': {'text': TEXT, 'understanding': JSON},
     'queries': {'ended_reason': sa.String(length=400)},
     'query_events': {'detail': JSON},
@@ -22,6 +24,7 @@ SEALED = {
     'questions': {'text': TEXT},
     'emails': {'address': ADDRESS, 'subject': ADDRESS, 'body': TEXT},
     'deliveries': {'body': TEXT},
+    'telegram_updates': {'body': JSON, 'chat_id': NUMBER},
     'explanations': {'address': ADDRESS, 'text': TEXT, 'answer': TEXT},
 }
 BATCH = 500
@@ -38,7 +41,7 @@ def upgrade() -> None:
         with op.batch_alter_table(table, schema=None) as batch_op:
             for name, before in columns.items():
                 if before is not TEXT:
-                    using = f'{name}::text' if before is JSON else None
+                    using = f'{name}::text' if before in (JSON, NUMBER) else None
                     batch_op.alter_column(name, existing_type=before, type_=sa.Text(), postgresql_using=using)
     for table, columns in SEALED.items():
         for name in columns:
@@ -90,7 +93,7 @@ def _seal(table_name: str, column_name: str) -> None:
     """Seal what is in a column, some rows at a time, in the order of the primary key."""
     connection = op.get_bind()
     keys, place = connection.dialect.keys, f'{table_name}.{column_name}'
-    seal = keys.seal_address if place == 'conversations.external_id' else keys.seal
+    seal = keys.seal_address if place in ADDRESSES else keys.seal
     known = sa.inspect(connection).get_pk_constraint(table_name)['constrained_columns']
     table = sa.table(table_name, sa.column(column_name), *map(sa.column, known))
     primary, column = [table.c[name] for name in known], table.c[column_name]
@@ -101,7 +104,7 @@ def _seal(table_name: str, column_name: str) -> None:
         rows = connection.execute(more.limit(BATCH)).all()
         for *key, value in rows:
             same = sa.and_(*(one == known_value for one, known_value in zip(primary, key)))
-            connection.execute(sa.update(table).where(same).values({column_name: seal(value, place)}))
+            connection.execute(sa.update(table).where(same).values({column_name: seal(str(value), place)}))
         if len(rows) < BATCH:
             return
         after = tuple(rows[-1][: len(primary)])

@@ -221,7 +221,7 @@ def test_a_thousand_chats_at_once_are_answered_within_telegrams_limits(tmp_path,
 @pytest.fixture(scope="module")
 def whole(model):
     """The whole system with the real engine, its Telegram being the double."""
-    with BotApiDouble() as double, running(engine_timeout="10", telegram_token=TOKEN, telegram_api_url=double.url, undo_seconds="0", log_level="DEBUG") as system:
+    with BotApiDouble() as double, running(engine_timeout="30", telegram_token=TOKEN, telegram_api_url=double.url, undo_seconds="0", log_level="DEBUG") as system:
         yield system, double
 
 

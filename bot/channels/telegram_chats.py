@@ -47,9 +47,11 @@ class Chats:
         self._services, self._updates = services, updates
         self._database, self._log, self._answers = services.database, services.log, services.answers
 
-    def conversation(self, chat_id: int, area: str | None = None) -> str:
-        """The chat's conversation, begun with the welcome if it is new. Who writes can be reached, and wants to be."""
-        area = area or self._services.default_area
+    def conversation(self, chat_id: int, area: str = "") -> str:
+        """The chat's conversation, begun with the welcome if it is new; without an area a guide asks for it.
+
+        Who writes can be reached, and wants to be.
+        """
         id = self._log.for_address(CHANNEL, str(chat_id), area, "parent", [self.welcome(area)])
         with self._database.read() as session:
             gone = session.get_one(Conversation, id).unreachable_since is not None

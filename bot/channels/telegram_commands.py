@@ -30,7 +30,7 @@ class Commands:
             return
         with self._database.read() as session:
             is_new = self._chats.known(session, stored.chat_id) is None
-        id = self._chats.conversation(stored.chat_id, payload or None)
+        id = self._chats.conversation(stored.chat_id, payload)
         if not is_new:
             with self._database.read() as session:
                 area = session.get_one(Conversation, id).area

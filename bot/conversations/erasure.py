@@ -44,6 +44,6 @@ def erase(session: Session, cycle: Cycle, conversation_id: str) -> None:
         session.execute(update(table).where(which).values(**values).execution_options(synchronize_session=False))
     under_way = update(Message).where(Message.conversation_id == conversation_id, Message.turn_state == "asked")
     session.execute(under_way.values(turn_state="done").execution_options(synchronize_session=False))
-    conversation.external_id = conversation.token_hash = conversation.school = conversation.held_query_id = None
+    conversation.external_id = conversation.token_hash = conversation.school = conversation.held_query_id = conversation.guide = None
     conversation.dispatched_seq = conversation.last_seq
     session.flush()

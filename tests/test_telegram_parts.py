@@ -266,6 +266,12 @@ def test_settings_that_cannot_be_used_are_told(settings, told):
         check(Settings(telegram_token=TOKEN, **settings))
 
 
+def test_a_start_with_settings_that_cannot_be_used_ends_with_a_sentence():
+    environment = {"PATH": "/usr/bin:/bin", "SIGNPOST_TELEGRAM_TOKEN": TOKEN, "SIGNPOST_TELEGRAM_MODE": "webhook"}
+    started = subprocess.run([sys.executable, "-m", "bot.cli", "run"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert started.returncode == 1 and "SIGNPOST_PUBLIC_URL must be an https address" in started.stderr and "Traceback" not in started.stderr
+
+
 def test_telegram_is_off_unless_it_is_configured(signpost, settings):
     paths = {getattr(route, "path", "") for route in create_app(settings).routes}
     assert not any("telegram" in path for path in paths)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Sequence
 
 from actions.follow_up import FollowUp
-from actions.speaking import SignpostAction
+from actions.guide_return import back_to_guide, on_to_guide
 from bot.conversations.outbound import OfferedChoice, Outbound
 
 
-class AskBack(SignpostAction):
+class AskBack(FollowUp):
     """`action_ask_back`: a follow-up is met; else up to three plain titles and "none of these"."""
 
     action_name = "action_ask_back"
 
     async def run(self, dispatcher, tracker, domain):
         turn = self.turn(tracker)
-        if FollowUp(self.services).meet(dispatcher, turn):
+        if events := back_to_guide(self.services, turn) or on_to_guide(self.services, turn):
+            return events
+        if await self.after_result(dispatcher, turn) or self.meet(dispatcher, turn):
             return []
         self.offer(dispatcher, turn.choices)
         return []

@@ -49,6 +49,11 @@ class Settings:
     smtp_user: str = _setting("", "account at the mail server, if it wants one")
     smtp_password: str = _setting("", "its password")
     smtp_from: str = _setting("signpost@localhost", "address that alerts come from")
+    telegram_token: str = _setting("", "token of the Telegram bot; empty: Telegram is off (docs/telegram.md says what to think of first)")
+    telegram_mode: str = _setting("polling", "polling asks Telegram for messages; webhook has Telegram call SIGNPOST_PUBLIC_URL")
+    telegram_staff_replies: str = _setting("on", "`off` keeps what staff write off Telegram: a notice says where to read it")
+    telegram_dpia: str = _setting("", "your data protection impact assessment of Telegram (where it is, its date); the webhook needs it")
+    telegram_api_url: str = _setting("https://api.telegram.org", "the Bot API; another one for a local Bot API server or the demo")
     demo: str = _setting("on", "`on` seeds a demo staff directory into an empty database")
 
     @classmethod

@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from bot.store import cycle  # noqa: F401 - its tables register themselves
+from bot.store import cycle, telegram  # noqa: F401 - their tables register themselves
 from bot.store.database import MIGRATIONS, Database
 from bot.store.tables import Base
 

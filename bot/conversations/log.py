@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -27,7 +27,7 @@ _NUMBER = (
     update(_CONVERSATIONS)
     .where(_CONVERSATIONS.c.id == bindparam("conversation"))
     .values(last_seq=_CONVERSATIONS.c.last_seq + bindparam("more"))
-    .returning(_CONVERSATIONS.c.last_seq, _CONVERSATIONS.c.area, _CONVERSATIONS.c.role, _CONVERSATIONS.c.held_query_id)
+    .returning(_CONVERSATIONS.c.last_seq, _CONVERSATIONS.c.area, _CONVERSATIONS.c.role, _CONVERSATIONS.c.held_query_id, _CONVERSATIONS.c.guide)
 )
 _CLOSE = (
     update(_MESSAGES)
@@ -41,7 +41,7 @@ _CLOSE = (
 class Waiting:
     """A parent's message whose turn is to be taken; `again` if an app that died may have taken it already.
 
-    `held_query_id` names the query for which a person has the conversation.
+    `held_query_id` names the query for which a person has the conversation, `guide` says where its guide stands.
     """
 
     message_id: str
@@ -53,6 +53,7 @@ class Waiting:
     role: str
     again: bool
     held_query_id: str | None = None
+    guide: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -191,21 +192,21 @@ class ConversationLog:
                 "claimed_until": now + self._lease,
             },
         )
-        return Waiting(id, conversation_id, number.last_seq, text, command, number.area, number.role, False, number.held_query_id)
+        return Waiting(id, conversation_id, number.last_seq, text, command, number.area, number.role, False, number.held_query_id, number.guide)
 
     def waiting(self, message_id: str) -> Waiting | None:
         """A message whose turn this app holds; nothing if it was taken already."""
         with self._database.read() as session:
             row = session.execute(
-                select(Message, Conversation.area, Conversation.role, Conversation.held_query_id)
+                select(Message, Conversation.area, Conversation.role, Conversation.held_query_id, Conversation.guide)
                 .join(Conversation, Conversation.id == Message.conversation_id)
                 .where(Message.id == message_id, Message.turn_state == "asked", Message.claimed_by == self.owner)
             ).one_or_none()
         if row is None:
             return None
-        message, area, role, held_query_id = row
+        message, area, role, held_query_id, guide = row
         again = message.id in self._taken_over
-        return Waiting(message.id, message.conversation_id, message.seq, message.text, message.command, area, role, again, held_query_id)
+        return Waiting(message.id, message.conversation_id, message.seq, message.text, message.command, area, role, again, held_query_id, guide)
 
     def abandoned(self, including_fresh: bool = False) -> list[tuple[str, str]]:
         """Claim the turns that an app left unfinished when it died: (conversation id, message id), oldest first.
@@ -274,6 +275,8 @@ class ConversationLog:
                 for id, choice in offered
             ]
         session.execute(insert(_MESSAGES), messages)
+        for guide in [outbound.guide for outbound in said if outbound.guide][-1:]:
+            session.execute(update(_CONVERSATIONS).where(_CONVERSATIONS.c.id == conversation_id).values(guide=dict(guide)))
         if choices:
             session.execute(insert(Choice.__table__), choices)
         return [Message(**message) for message in messages]

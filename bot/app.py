@@ -39,6 +39,7 @@ from bot.clock import Clock, new_id
 from bot.conversations.engine import RasaEngine
 from bot.conversations.listeners import Listeners
 from bot.conversations.log import ConversationLog, Waiting
+from bot.conversations.masked import MaskedEngine, listed
 from bot.conversations.outbound import Outbound
 from bot.conversations.standing import Standings
 from bot.conversations.senders import Sender
@@ -50,6 +51,7 @@ from bot.knowledge.areas import Area, load_areas
 from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
+from bot.privacy.masking import Masker
 from bot.settings import ROOT, SettingProblem, Settings
 from bot.store.database import Database
 from bot.widget.routes import routes as widget_routes
@@ -72,6 +74,7 @@ class Signpost:
     office: Office
     log: ConversationLog
     engine: RasaEngine
+    masker: Masker
     listeners: Listeners
     turns: Turns
     sign_in: SignIn
@@ -94,6 +97,8 @@ class Signpost:
         areas = dict(load_areas(ROOT / "data" / "areas"))
         answers = Answers.load(ROOT / "data" / "answers")
         owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
+        public_numbers = [number for area in areas.values() for number in area.public_numbers]
+        masker = Masker.load(ROOT / "data" / "policy" / "names.yml", public_numbers)
         log = ConversationLog(database, clock, owner, timedelta(seconds=settings.engine_timeout + 10))
         office = Office.build(
             database,
@@ -111,6 +116,10 @@ class Signpost:
         engine = RasaEngine(settings.engine, settings.engine_token, settings.engine_timeout)
         listeners = Listeners()
 
+        def masked(kinds: Sequence[str]) -> Outbound:
+            given = [answers.say(f"masked_{kind}") for kind in kinds]
+            return Outbound(answers.say("masked_notice", kinds=listed(given)), author="system")
+
         def apology(turn: Waiting, card: QueryCard) -> list[Outbound]:
             area = areas.get(turn.area, areas[settings.area])
             told = [answers.say("engine_down", **query_words(card)), return_words(answers, settings.site, card), area.not_for_emergencies]
@@ -127,8 +136,9 @@ class Signpost:
             office=office,
             log=log,
             engine=engine,
+            masker=masker,
             listeners=listeners,
-            turns=Turns(log, engine, office.desk, office.reception, listeners, apology),
+            turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
             sign_in=SignIn(database, clock),
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Callable, Sequence
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
@@ -33,6 +33,16 @@ _CLOSE = (
     .where(_MESSAGES.c.id == bindparam("message"), _MESSAGES.c.turn_state == "asked", _MESSAGES.c.claimed_by == bindparam("owner"))
     .values(turn_state="done", understanding=bindparam("understood"))
     .returning(_MESSAGES.c.conversation_id, _MESSAGES.c.seq)
+)
+
+
+_TELL_OF_MASKING = (
+    update(_CONVERSATIONS)
+    .where(
+        _CONVERSATIONS.c.id == bindparam("conversation"),
+        or_(_CONVERSATIONS.c.masking_told_seq.is_(None), _CONVERSATIONS.c.masking_told_seq == bindparam("asked")),
+    )
+    .values(masking_told_seq=bindparam("asked"))
 )
 
 
@@ -191,6 +201,11 @@ class ConversationLog:
             },
         )
         return Waiting(id, conversation_id, number.last_seq, text, command, number.area, number.role, False, number.held_query_id)
+
+    def tell_of_masking(self, conversation_id: str, seq: int) -> bool:
+        """Whether the parent is to be told of masking in answer to message `seq`: once a conversation, and again if that turn is."""
+        with self._database.write() as session:
+            return session.execute(_TELL_OF_MASKING, {"conversation": conversation_id, "asked": seq}).rowcount == 1
 
     def waiting(self, message_id: str) -> Waiting | None:
         """A message whose turn this app holds; nothing if it was taken already."""

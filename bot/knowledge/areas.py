@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Mapping
 
 from bot.knowledge.reading import read_yaml
+
+
+_PHONE = re.compile(r"\d[\d ]{4,}\d")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,14 @@ class Area:
     promise: Promise
     closures: tuple[date, ...] = ()
     teams: tuple[Mapping, ...] = field(default=())
+
+    @property
+    def public_numbers(self) -> tuple[str, ...]:
+        """The telephone numbers that this area's file gives out."""
+        texts = [fact.text for fact in self.facts.values()]
+        texts += [line for route in self.urgent.values() for line in (*route.lines, route.text, route.after)]
+        texts += [str(contact.get("phone") or "") for contact in self.contacts.values()]
+        return tuple(number for text in texts for number in _PHONE.findall(text))
 
 
 class AreaProblem(Exception):

@@ -50,7 +50,8 @@ class Conversation(Base):
 
     `external_id` is the person's address on a channel that pushes (a Telegram chat id), `dispatched_seq` the newest message for which
     deliveries were made there, `unreachable_since` when the channel said that it reaches them no more. While `held_query_id` is set a
-    person has the conversation and the bot is quiet; `hold_told` says whether the parent was told so.
+    person has the conversation and the bot is quiet; `hold_told` says whether the parent was told so. `masking_told_seq` is the message
+    after which they were told that names and numbers are not needed.
     """
 
     __tablename__ = "conversations"
@@ -68,6 +69,7 @@ class Conversation(Base):
     unreachable_since: Mapped[datetime | None]
     held_query_id: Mapped[str | None] = mapped_column(String(32))
     hold_told: Mapped[bool] = mapped_column(default=False, server_default=false())
+    masking_told_seq: Mapped[int | None]
 
     __table_args__ = (
         UniqueConstraint("channel", "external_id"),

@@ -45,14 +45,14 @@ from bot.conversations.standing import Standings
 from bot.conversations.senders import Sender
 from bot.conversations.turns import Turns
 from bot.console.routes import console_routes
-from bot.console.sign_in import SignIn
+from bot.console.sign_in import SECOND_STEP, SignIn
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area, load_areas
 from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
 from bot.privacy.masking import Masker
-from bot.settings import ROOT, SettingProblem, Settings
+from bot.settings import ROOT, SettingProblem, Settings, variable
 from bot.store.database import Database
 from bot.widget.routes import routes as widget_routes
 
@@ -139,12 +139,19 @@ class Signpost:
             masker=masker,
             listeners=listeners,
             turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
-            sign_in=SignIn(database, clock),
+            sign_in=SignIn(database, clock, _one_of(settings, "second_step", SECOND_STEP)),
         )
 
     def services(self) -> Services:
         """What the custom actions are lent."""
         return Services(self.topics, self.answers, self.areas, self.settings.area, self.desk, self.office.reception, self.settings.site, read_yaml(ROOT / "data" / "policy" / "contacts.yml"))
+
+
+def _one_of(settings: Settings, name: str, known: Sequence[str]) -> str:
+    value = getattr(settings, name).lower()
+    if value not in known:
+        raise SettingProblem(f"{variable(name)} must be one of {', '.join(known)}, not {value!r}")
+    return value
 
 
 def _post(settings: Settings) -> Smtp | None:

@@ -44,7 +44,7 @@ def settings() -> None:
     in_force = _settings()
     for entry in fields(Settings):
         value = getattr(in_force, entry.name)
-        shown = "(set)" if entry.name.endswith(("token", "password")) and value else value
+        shown = "(set)" if entry.name.endswith(("token", "password", "secret")) and value else value
         print(f"{variable(entry.name):28} {shown!s:22} {entry.metadata['about']}")
 
 

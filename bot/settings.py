@@ -49,6 +49,11 @@ class Settings:
     smtp_user: str = _setting("", "account at the mail server, if it wants one")
     smtp_password: str = _setting("", "its password")
     smtp_from: str = _setting("signpost@localhost", "address that alerts come from")
+    second_step: str = _setting("offered", "`required`: every member of staff signs in with a code from an app too; `offered`: those who set it up")
+    oidc_issuer: str = _setting("", "address of the organisation's OpenID Connect sign-in for staff; empty: none")
+    oidc_client_id: str = _setting("", "what it knows Signpost as")
+    oidc_client_secret: str = _setting("", "the secret that goes with it")
+    oidc_label: str = _setting("your organisation", "what it is called on the sign-in page")
     demo: str = _setting("on", "`on` seeds a demo staff directory into an empty database")
 
     @classmethod

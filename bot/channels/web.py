@@ -157,7 +157,12 @@ def conversation_routes(chat: WebChat, prefix: str, token_of: Callable[[Request]
     async def standing(request: Request) -> Response:
         return JSONResponse(await to_thread.run_sync(chat.standings.of, await conversation(request)))
 
+    async def typing(request: Request) -> Response:
+        await to_thread.run_sync(chat.standings.parent_types, await conversation(request))
+        return Response(status_code=204)
+
     return [
+        Route(f"{prefix}/typing", typing, methods=["POST"]),
         Route(f"{prefix}/messages", post, methods=["POST"]),
         Route(f"{prefix}/messages", get, methods=["GET"]),
         Route(f"{prefix}/events", events, methods=["GET"]),

@@ -5,14 +5,18 @@ ENGINE := .venv/engine/bin/python
 export RASA_TELEMETRY_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-app test-engine train evaluate benchmark pictures settings clean
+.PHONY: help run demo-telegram test test-fast test-app test-engine train evaluate benchmark benchmark-widget pictures settings clean
 
 help: ## Explain every target
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F': *' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F': *' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 run: ## Install what is missing, train if the data changed, and serve http://127.0.0.1:8000
 	@$(PYTHON) -m bot.setup run
 	@exec ./signpost run
+
+demo-telegram: ## Try Telegram with no account: be a parent in the terminal or on a page, and staff in the console
+	@$(PYTHON) -m bot.setup run
+	@$(APP) -m tests.doubles.telegram_demo
 
 test: ## Install what is missing and run every test, for both sides
 	@$(PYTHON) -m bot.setup test
@@ -39,6 +43,10 @@ evaluate: ## Run benchmarks/data/dev.csv through the whole system and print what
 benchmark: ## Measure Signpost against stock Rasa (a quarter of an hour); writes benchmarks/engine.md
 	@$(PYTHON) -m bot.setup run
 	@$(APP) -m benchmarks.engine
+
+benchmark-widget: ## Measure the chat's script against two from npm (two minutes); writes benchmarks/widget.md
+	@$(PYTHON) -m bot.setup test
+	@$(APP) -m benchmarks.widget
 
 pictures: ## Take the README's pictures anew
 	@$(PYTHON) -m bot.setup test

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Mapping
 
-from actions.answer import Answer
-from actions.speaking import SignpostAction, Turn
+from actions.speaking import Turn
+from actions.topics import TopicAction
 from bot.conversations.outbound import Outbound
 
 _CONTACT = re.compile(
@@ -27,7 +27,7 @@ def same_for_another(text: str) -> bool:
     return len(text.split()) <= _LONGEST and bool(_SAME.search(text))
 
 
-class FollowUp(SignpostAction):
+class FollowUp(TopicAction):
     """Meets a follow-up, for the actions that found no topic of its own in a message."""
 
     def meet(self, dispatcher, turn: Turn) -> bool:
@@ -48,7 +48,7 @@ class FollowUp(SignpostAction):
         """Give the last answer's short wording; whether there was one."""
         if turn.last_topic is None:
             return False
-        Answer(self.services).answer(dispatcher, turn, turn.last_topic, short=True)
+        self.answer(dispatcher, turn, turn.last_topic, short=True)
         return True
 
     def _contacts(self, dispatcher, turn: Turn, topic: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Sequence
 
 from anyio import to_thread
+from rasa_sdk import Tracker
 
+from actions.ask_back import AskBack
 from actions.hand_over import HandOver
 from actions.speaking import SignpostAction, Turn, query_words
 from bot.casework.queries import QueryCard
@@ -32,7 +34,6 @@ class _AboutQuery(SignpostAction):
     def told(self, card: QueryCard) -> str:
         """What the parent is told of it."""
         raise NotImplementedError
-
 
     def choices(self, card: QueryCard) -> Sequence[OfferedChoice]:
         """What can be done next."""
@@ -67,15 +68,31 @@ class QueryChase(_AboutQuery):
 
 
 class QueryNotAnswered(_AboutQuery):
-    """`action_query_not_answered`: the query is opened again; without one, this message becomes one."""
+    """`action_query_not_answered`: the query is opened again. Without one, the chat's own answer missed: it asks back first, then a person."""
 
     action_name, topic = "action_query_not_answered", "query_not_answered"
 
     async def run(self, dispatcher, tracker, domain):
         turn = self.turn(tracker)
         if await to_thread.run_sync(self.services.desk.latest, turn.conversation_id, turn.reference) is None:
+            if likely := self.meant_instead(tracker):
+                AskBack(self.services).offer(dispatcher, likely)
+                return []
             return await HandOver(self.services).run(dispatcher, tracker, domain)
         return await super().run(dispatcher, tracker, domain)
+
+    def meant_instead(self, tracker: Tracker) -> list[str]:
+        """What the message before may have meant instead of the topics that were answered; nothing unless the chat just answered it."""
+        users = [place for place, event in enumerate(tracker.events) if event.get("event") == "user"]
+        if len(users) < 2:
+            return []
+        said = [(event.get("data") or {}).get("custom") or {} for event in tracker.events[users[-2] : users[-1]] if event.get("event") == "bot"]
+        if not any(message.get("outcome") in ("answer", "check") for message in said):
+            return []
+        answered = {message.get("topic") for message in said}
+        ranking = (tracker.events[users[-2]].get("parse_data") or {}).get("intent_ranking") or ()
+        known = [entry["name"] for entry in ranking if entry.get("name") in self.services.topics]
+        return [topic for topic in known if topic not in answered and self.services.topics[topic].kind in ("answer", "check", "case")][:3]
 
     def look_up(self, turn: Turn) -> QueryCard | None:
         return self.services.desk.reopen(turn.conversation_id, turn.seq, turn.reference)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Iterator, Mapping, Sequence
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.executor import CollectingDispatcher
@@ -14,6 +14,7 @@ from bot.casework.references import find_reference
 from bot.conversations.outbound import OfferedChoice, Outbound
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area
+from bot.knowledge.guide_book import Guides
 from bot.knowledge.topics import Topic
 
 
@@ -29,6 +30,7 @@ class Services:
     reception: Reception
     site: str
     contacts: Mapping[str, Sequence[str]]
+    guides: Guides
 
     def area(self, id: str) -> Area:
         """The area of that id, or the configured one."""
@@ -41,7 +43,12 @@ class Services:
 
 @dataclass(frozen=True)
 class Turn:
-    """The message that an action answers."""
+    """The message that an action answers.
+
+    area: whose words answer it, which is the one that the message names. home: the area of the family, as far as it is known.
+    pressed: what a guide's button said (`asks`, `value`). texts: what was typed in this conversation, the newest last.
+    rejected: forms that gave this message away to another action, and whose question is due again.
+    """
 
     conversation_id: str
     seq: int
@@ -55,6 +62,13 @@ class Turn:
     last_topic: str | None
     therapy: str | None = None
     elsewhere: bool = False
+    area_is_known: bool = True
+    home: str = ""
+    active_form: str | None = None
+    rejected: frozenset[str] = frozenset()
+    slots: Mapping[str, Any] = field(default_factory=dict)
+    pressed: Mapping[str, str] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str | None:
@@ -84,12 +98,14 @@ class SignpostAction(Action):
         therapies = {e["value"] for e in understood.get("entities") or () if e["kind"] == "therapy"}
         known = [area for area in named if area in self.services.areas]
         intent = (latest.get("intent") or {}).get("name") or ""
+        loop = tracker.active_loop or {}
+        told_area = tracker.get_slot("area")
         return Turn(
             conversation_id=tracker.sender_id,
             seq=int(metadata.get("seq", 0)),
             text=latest.get("text") or "",
             # "We live in Hampshire": what is said is then Hampshire's, unless several places are named.
-            area=self.services.area(known[0] if len(named) == 1 and known else metadata.get("area", "")),
+            area=self.services.area(known[0] if len(named) == 1 and known else told_area or metadata.get("area", "")),
             elsewhere=named == {"elsewhere"},
             role=metadata.get("role", "parent"),
             intent=intent,
@@ -98,6 +114,13 @@ class SignpostAction(Action):
             language=understood.get("language") or "en",
             therapy=therapies.pop() if len(therapies) == 1 else None,
             last_topic=tracker.get_slot("last_topic"),
+            home=told_area if told_area in self.services.areas else metadata.get("area") or (known[0] if len(named) == 1 and known else ""),
+            area_is_known=metadata.get("area", "") in self.services.areas,
+            active_form=loop.get("name"),
+            rejected=frozenset(_rejected_since_asked(tracker.events)),
+            slots=tracker.slots,
+            pressed={e["entity"]: e["value"] for e in latest.get("entities") or () if e.get("entity") in ("asks", "value")},
+            texts=tuple(text for e in tracker.events if e.get("event") == "user" and (text := e.get("text")) and not text.startswith("/")),
         )
 
     def say(self, dispatcher: CollectingDispatcher, message: Outbound) -> None:
@@ -113,9 +136,17 @@ class SignpostAction(Action):
         return OfferedChoice(self.services.answers.title(topic), topic, topic=topic)
 
 
+def _rejected_since_asked(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for event in reversed(events):
+        if event.get("event") == "user":
+            return
+        if event.get("event") == "action_execution_rejected":
+            yield event.get("name") or ""
+
+
 def query_words(card: QueryCard) -> dict[str, Any]:
     """The words of `data/answers/system.yml` that a query fills in."""
-    return {"reference": card.reference, "lead": card.lead, "lead_title": card.lead_title, "due_on": f"{card.due_on:%A %-d %B %Y}"}
+    return card.words()
 
 
 def return_words(answers: Answers, site: str, card: QueryCard) -> str:

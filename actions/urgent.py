@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from anyio import to_thread
 
+from actions.guide_return import guide_left
 from actions.speaking import SignpostAction, query_words, return_words
 from bot.conversations.outbound import Outbound
 
 
 class Urgent(SignpostAction):
-    """`action_urgent`: the area's emergency lines for the kind of danger, and an urgent query."""
+    """`action_urgent`: the area's emergency lines for the kind of danger, and an urgent query. A guide is left and asks nothing more."""
 
     action_name = "action_urgent"
 
@@ -18,7 +19,9 @@ class Urgent(SignpostAction):
         dangers = list(dict.fromkeys(t for t in (*turn.topics, turn.intent) if t in services.topics and services.topics[t].kind == "urgent"))
         topic = dangers[0]
         card = await to_thread.run_sync(
-            lambda: services.desk.open(turn.conversation_id, turn.seq, reason="urgent", topic=topic, kind="urgent", language=turn.language, therapy=turn.therapy)
+            lambda: services.desk.open(
+                turn.conversation_id, turn.seq, reason="urgent", topic=topic, kind="urgent", language=turn.language, therapy=turn.therapy, area=turn.home
+            )
         )
         wording = services.answers.wording(topic, turn.area, turn.role)
         route = "\n\n".join(turn.area.urgent[danger.removeprefix("urgent_")].as_text() for danger in dangers)
@@ -34,4 +37,4 @@ class Urgent(SignpostAction):
                 query_id=card.id,
             ),
         )
-        return []
+        return guide_left(turn)

@@ -10,7 +10,7 @@ import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 from anyio import to_thread
 from rasa_sdk.executor import ActionExecutor
@@ -31,7 +31,7 @@ from bot.casework.office import Office
 from bot.casework.policy import CasePolicy
 from bot.casework.queries import QueryCard, QueryDesk
 from bot.casework.replies import Replies
-from bot.channels import chat_page, web
+from bot.channels import chat_page, guide_pages, return_page, web
 from bot.channels.headers import OtherSites, SecurityHeaders
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
@@ -48,6 +48,7 @@ from bot.console.routes import console_routes
 from bot.console.sign_in import SECOND_STEP, SignIn
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area, load_areas
+from bot.knowledge.guide_book import Guides
 from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
@@ -55,6 +56,9 @@ from bot.privacy.masking import Masker
 from bot.settings import ROOT, SettingProblem, Settings, variable
 from bot.store.database import Database
 from bot.widget.routes import routes as widget_routes
+
+if TYPE_CHECKING:
+    from bot.channels.telegram import TelegramChannel
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +81,7 @@ class Signpost:
     masker: Masker
     listeners: Listeners
     turns: Turns
+    guides: Guides
     sign_in: SignIn
 
     @property
@@ -91,8 +96,8 @@ class Signpost:
 
     @classmethod
     def build(cls, settings: Settings, clock: Clock = Clock(), senders: Sequence[Sender] = ()) -> "Signpost":
-        """Put the parts together; `senders` are the channels that push. Raises AnswerProblem, AreaProblem, PolicyProblem or
-        SettingProblem for what cannot be used."""
+        """Put the parts together; `senders` are the channels that push. Raises AnswerProblem, AreaProblem, PolicyProblem,
+        TableProblem or SettingProblem for what cannot be used."""
         database = Database(settings.database)
         areas = dict(load_areas(ROOT / "data" / "areas"))
         answers = Answers.load(ROOT / "data" / "answers")
@@ -139,12 +144,16 @@ class Signpost:
             masker=masker,
             listeners=listeners,
             turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
+            guides=Guides.load(ROOT / "data" / "policy", answers),
             sign_in=SignIn(database, clock, _one_of(settings, "second_step", SECOND_STEP)),
         )
 
     def services(self) -> Services:
         """What the custom actions are lent."""
-        return Services(self.topics, self.answers, self.areas, self.settings.area, self.desk, self.office.reception, self.settings.site, read_yaml(ROOT / "data" / "policy" / "contacts.yml"))
+        contacts = read_yaml(ROOT / "data" / "policy" / "contacts.yml")
+        return Services(
+            self.topics, self.answers, self.areas, self.settings.area, self.desk, self.office.reception, self.settings.site, contacts, self.guides
+        )
 
 
 def _one_of(settings: Settings, name: str, known: Sequence[str]) -> str:
@@ -178,13 +187,19 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         reply_wait=signpost.settings.reply_wait,
     )
 
+    telegram = _telegram(signpost)
+
     @asynccontextmanager
     async def lifespan(app: Starlette):
         await to_thread.run_sync(signpost.desk.check)
         await signpost.turns.recover(including_fresh=signpost.database.is_sqlite)
         sweeper = asyncio.create_task(_recover_for_ever(signpost.turns))
+        if telegram is not None:
+            await telegram.start()
         yield
         sweeper.cancel()
+        if telegram is not None:
+            await telegram.stop()
         await signpost.turns.settle()
         await signpost.engine.close()
         signpost.database.close()
@@ -200,6 +215,9 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         routes=[
             *web.routes(chat),
             *chat_page.routes(chat, signpost.settings),
+            *return_page.routes(signpost.log, limits, signpost.settings),
+            *_telegram_routes(telegram, chat),
+            *guide_pages.routes(chat, signpost.settings, signpost.guides, signpost.desk),
             *widget_routes(signpost.settings, signpost.areas, signpost.settings.area),
             *console_routes(signpost, limits),
             Route("/engine/actions", _actions(signpost), methods=["POST"]),
@@ -216,6 +234,34 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
     )
     app.state.signpost = signpost
     return app
+
+
+def _telegram(signpost: Signpost) -> TelegramChannel | None:
+    """The channel, where a token is set. Its library is loaded only then."""
+    if not signpost.settings.telegram_token:
+        return None
+    from bot.channels.telegram import TelegramChannel
+    from bot.channels.telegram_intake import Services as TelegramServices
+
+    lent = TelegramServices(
+        database=signpost.database,
+        log=signpost.log,
+        turns=signpost.turns,
+        office=signpost.office,
+        answers=signpost.answers,
+        areas=signpost.areas,
+        default_area=signpost.settings.area,
+        site=signpost.settings.site,
+    )
+    return TelegramChannel(signpost.settings, signpost.clock, lent)
+
+
+def _telegram_routes(telegram: TelegramChannel | None, chat: web.WebChat) -> list[Route]:
+    if telegram is None:
+        return []
+    from bot.channels import telegram_page
+
+    return telegram_page.routes(telegram, chat)
 
 
 async def _recover_for_ever(turns: Turns) -> None:

@@ -54,6 +54,11 @@ class Settings:
     oidc_client_id: str = _setting("", "what it knows Signpost as")
     oidc_client_secret: str = _setting("", "the secret that goes with it")
     oidc_label: str = _setting("your organisation", "what it is called on the sign-in page")
+    telegram_token: str = _setting("", "token of the Telegram bot; empty: Telegram is off (docs/telegram.md says what to think of first)")
+    telegram_mode: str = _setting("polling", "polling asks Telegram for messages; webhook has Telegram call SIGNPOST_PUBLIC_URL")
+    telegram_staff_replies: str = _setting("on", "`off` keeps what staff write off Telegram: a notice says where to read it")
+    telegram_dpia: str = _setting("", "your data protection impact assessment of Telegram (where it is, its date); the webhook needs it")
+    telegram_api_url: str = _setting("https://api.telegram.org", "the Bot API; another one for a local Bot API server or the demo")
     demo: str = _setting("on", "`on` seeds a demo staff directory into an empty database")
 
     @classmethod

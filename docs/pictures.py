@@ -20,15 +20,28 @@ QUESTIONS = [
 def chat(page: Page, system: Running) -> str:
     """Ask both questions on the chat page and take its picture; the lead who has the second."""
     page.goto(f"{system.url}/chat")
-    for question in QUESTIONS:
-        page.get_by_label("Your message").fill(question)
-        page.get_by_role("button", name="Send").click()
-        page.get_by_text(question).first.wait_for()
-        page.wait_for_timeout(1500)
-    page.goto(f"{system.url}/chat")
+    page.locator("signpost-chat section").wait_for()
+    ask(page, QUESTIONS)
     page.get_by_text("Where this comes from").first.click()
     page.screenshot(path=IMAGES / "conversation.png", full_page=True)
-    return page.inner_text("main").split("I have passed your question to ")[1].split(",")[0]
+    return page.locator(".query dd").nth(1).inner_text()
+
+
+def ask(page: Page, questions: list[str]) -> None:
+    """Ask in the open chat, and wait for each answer."""
+    for question in questions:
+        page.get_by_label("Your message").fill(question)
+        page.get_by_role("button", name="Send").click()
+        asked = page.locator(".message.parent", has_text=question)
+        asked.locator("xpath=following-sibling::li[contains(@class, 'assistant')]").first.wait_for()
+
+
+def widget(page: Page, system: Running) -> None:
+    """The chat on a website: the demo page with it open."""
+    page.goto(f"{system.url}/")
+    page.get_by_role("button", name="Ask about children's therapy").click()
+    ask(page, QUESTIONS[:1])
+    page.screenshot(path=IMAGES / "widget.png")
 
 
 def console(page: Page, system: Running, lead: str) -> None:
@@ -56,6 +69,7 @@ def main() -> None:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=executable, args=arguments)
         lead = chat(browser.new_context(viewport={"width": 640, "height": 900}).new_page(), system)
+        widget(browser.new_context(viewport={"width": 1280, "height": 860}).new_page(), system)
         console(browser.new_context(viewport={"width": 1280, "height": 900}).new_page(), system, lead)
         browser.close()
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -18,11 +16,12 @@ from bot.clock import Clock, new_id
 from bot.conversations.log import ConversationLog
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import load_areas
-from bot.running import Running, free_port, running
+from bot.running import Running, running
 from bot.settings import ROOT, Settings
 from bot.store.database import Database
 from bot.store.tables import Staff
 from tests.doubles.engine import EngineDouble
+from tests.doubles.postgresql import NoPostgresql, postgresql_server
 
 
 class SetClock:
@@ -40,45 +39,14 @@ def time() -> SetClock:
     return SetClock(datetime(2026, 11, 23, 10, 0, tzinfo=timezone.utc))
 
 
-def _postgresql_bin() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return found[-1].parent if found else None
-
-
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory):
-    """Address of a PostgreSQL server of our own on a socket in a temporary folder."""
-    binaries = _postgresql_bin()
-    if binaries is None:
-        pytest.fail("PostgreSQL's server is not installed, so half of the proof cannot run: apt-get install postgresql")
-    folder = tmp_path_factory.mktemp("postgresql")
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
-        for parent in [folder.parent, folder.parent.parent]:
-            os.chmod(parent, 0o755)
-        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    port = free_port()
-    data = folder / "data"
-    subprocess.run([*as_user, binaries / "initdb", "-D", data, "-U", "signpost", "-A", "trust", "-E", "UTF8"], check=True, stdout=subprocess.DEVNULL)
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-    server = subprocess.Popen([*as_user, binaries / "postgres", "-D", data, *options.split()], stderr=subprocess.DEVNULL)
+def postgresql():
+    """Address of a PostgreSQL server of our own. Without its binaries half of the proof cannot run, so that is a failure."""
     try:
-        for _ in range(100):
-            if subprocess.run([binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"]).returncode == 0:
-                break
-            server.poll()
-            _pause()
-        yield f"postgresql+psycopg://signpost@127.0.0.1:{port}/postgres"
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _pause() -> None:
-    import time as clock
-
-    clock.sleep(0.1)
+        with postgresql_server() as address:
+            yield address
+    except NoPostgresql as missing:
+        pytest.fail(str(missing))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

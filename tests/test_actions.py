@@ -21,12 +21,12 @@ class Stage:
         self.conversation, _ = signpost.log.start("web", "somerset", "parent")
         self.count = 0
 
-    def play(self, action: str, text: str, intent: str = "ask_back", last_topic: str | None = None, area: str = "somerset", role: str = "parent", **understood):
+    def play(self, action: str, text: str, intent: str = "ask_back", last_topic: str | None = None, area: str = "somerset", role: str = "parent", before: list | None = None, **understood):
         self.count += 1
         accepted = self.signpost.log.accept(self.conversation, f"client-id-{self.count}", text)
         user = {"event": "user", "text": text, "metadata": {"area": area, "role": role, "seq": accepted.seq}}
         latest = {"text": text, "intent": {"name": intent}, "understanding": understood}
-        tracker = Tracker(self.conversation, {"last_topic": last_topic}, latest, [user], False, None, {}, "action_listen")
+        tracker = Tracker(self.conversation, {"last_topic": last_topic}, latest, [*(before or []), user], False, None, {}, "action_listen")
         dispatcher = CollectingDispatcher()
         self.events = asyncio.run(self.actions[action].run(dispatcher, tracker, {}))
         return [m["custom"] for m in dispatcher.messages]
@@ -144,3 +144,29 @@ def test_without_a_query_its_state_is_not_made_up(stage):
 def test_a_reply_that_missed_the_question_without_a_query_becomes_one(stage):
     [message] = stage.play("action_query_not_answered", "that did not answer me", "query_not_answered", topics=["query_not_answered"])
     assert message["outcome"] == "handoff" and message["query_id"]
+
+
+def answered_before(outcome: str = "answer") -> list[dict]:
+    ranking = [{"name": name, "confidence": 0.3} for name in ("waiting_time", "referral_status", "thank", "query_chase", "first_appointment")]
+    bot = {"event": "bot", "data": {"custom": {"text": "The wait is ...", "outcome": outcome, "topic": "waiting_time"}}}
+    return [{"event": "user", "text": "how long", "parse_data": {"intent_ranking": ranking}}, bot]
+
+
+def test_an_answer_that_missed_is_asked_back_about_first(stage):
+    [message] = stage.play("action_query_not_answered", "thats not what i asked", "query_not_answered", topics=["query_not_answered"], before=answered_before())
+    assert message["outcome"] == "clarify"
+    offered = [choice["topic"] for choice in message["choices"] if choice["topic"]]
+    assert offered[0] == "referral_status" and "waiting_time" not in offered and "thank" not in offered and offered[-1] == "talk_to_person"
+    assert stage.signpost.desk.latest(stage.conversation) is None
+
+
+def test_a_question_back_that_missed_goes_to_a_person(stage):
+    [message] = stage.play("action_query_not_answered", "no thats not it", "query_not_answered", topics=["query_not_answered"], before=answered_before("clarify"))
+    assert message["outcome"] == "handoff" and message["query_id"]
+
+
+def test_two_dangers_give_both_routes(stage):
+    [message] = stage.play("action_urgent", "i dont want to wake up", "urgent_mental_health", topics=["urgent_mental_health", "urgent_medical"])
+    routes = stage.signpost.services().area("somerset").urgent
+    assert message["topic"] == "urgent_mental_health"
+    assert routes["mental_health"].as_text() in message["text"] and routes["medical"].as_text() in message["text"]

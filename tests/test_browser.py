@@ -77,7 +77,7 @@ def test_the_way_to_a_person_and_back_works_without_javascript(page, system: Run
     assert lead in page.inner_text("main").split("I will ring the school")[0][-400:]
 
 
-@pytest.mark.parametrize("path", ["/", "/chat", "/privacy", "/accessibility", "/console/sign-in"])
+@pytest.mark.parametrize("path", ["/", "/chat", "/embed", "/privacy", "/accessibility", "/console/sign-in"])
 @pytest.mark.parametrize("width", [1280, 320])
 def test_no_page_needs_sideways_scrolling(page, system: Running, path, width):
     page.set_viewport_size({"width": width, "height": 700})
@@ -88,9 +88,10 @@ def test_no_page_needs_sideways_scrolling(page, system: Running, path, width):
 
 def test_the_chat_works_by_keyboard_alone(page, system: Running):
     page.goto(f"{system.url}/chat")
+    page.locator("signpost-chat section").wait_for()
     for _ in range(30):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.tagName") == "TEXTAREA":
+        if page.evaluate("document.activeElement.shadowRoot?.activeElement?.tagName") == "TEXTAREA":
             break
     page.keyboard.type("thank you so much")
     page.keyboard.press("Tab")

@@ -82,6 +82,7 @@ def test_a_first_visit_starts_a_chat_whose_secret_no_script_can_read(browser):
     page = browser.get("/chat")
     cookie = page.headers["set-cookie"]
     assert page.status_code == 200 and "Ask me about" in page.text
+    assert page.text.count("Staff who answer questions can read this chat") == 1 and page.text.count("do not type names") == 1
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Secure" not in cookie
     assert browser.cookies["signpost_chat"] not in page.text
 
@@ -242,6 +243,17 @@ def test_a_choice_is_a_button_that_sends_it(browser):
     assert 'name="choice"' not in browser.get("/chat").text, "an old choice is no longer offered"
 
 
+def test_a_question_of_staff_stays_until_it_is_answered(browser):
+    browser.get("/chat")
+    verdicts = (OfferedChoice("Yes", "verdict_yes"), OfferedChoice("No", "verdict_no"))
+    answer(browser, Outbound("Did this help?", author="staff", name="Wren Larkspur", choices=verdicts))
+    answer(browser, Outbound("You said something else"), text="What about Monday?")
+    assert ">Yes</button>" in browser.get("/chat").text
+    answer(browser, Outbound("Thank you"), text="Yes")
+    page = browser.get("/chat").text
+    assert ">Yes</button>" not in page and "You chose: Yes" in page
+
+
 def test_a_choice_of_another_chat_is_refused(browser):
     browser.get("/chat")
     page = browser.post("/chat", data={"choice": "made-up"})
@@ -294,7 +306,8 @@ def test_pages_load_nothing_from_elsewhere_and_run_no_inline_script(browser, pat
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_have_a_language_a_skip_link_and_headings_in_order(browser, path):
     page = browser.get(path).text
-    assert '<html lang="en"' in page and 'href="#maincontent"' in page and '<main class="nhsuk-main-wrapper" id="maincontent">' in page
+    assert '<html lang="en"' in page and '<main class="nhsuk-main-wrapper" id="maincontent">' in page
+    assert ('href="#maincontent"' in page) == ("embed=1" not in path), "a frame has nothing to skip"
     levels = [int(level) for level in re.findall(r"<h(\d)", page)]
     assert levels.count(1) == 1 and levels[0] == 1
     assert all(after <= before + 1 for before, after in zip(levels, levels[1:]))

@@ -24,7 +24,7 @@ LAYERS = {
     "console": {"console", "channels", "pages", "conversations", "casework", "knowledge", "privacy", "store"},
     "actions": {"actions", "conversations", "casework", "knowledge", "privacy"},
 }
-_ANYWHERE = {"clock", "settings"}
+_ANYWHERE = {"clock", "logs", "settings"}
 _WITHOUT_DATABASE = ("nlu", "knowledge")
 
 

@@ -208,7 +208,8 @@ def test_a_reply_of_staff_comes_by_fetching_with_the_name_of_who_wrote_it(chat, 
     card = signpost.desk.open(conversation.id, 2, reason="unresolved")
     member = add_staff(signpost.database, "Cy Vale", title="Occupational therapist")
     signpost.replies.send(ReplyForm(card.id, "Here is your answer.", "key-1", 99, 2), member)
-    [message] = chat.after(1).json()["messages"]
+    message, asked = chat.after(1).json()["messages"]
+    assert asked["author"] == "system" and [c["title"] for c in asked["choices"]] == ["Yes", "Partly", "No"]
     assert (message["author"], message["name"]) == ("staff", "Cy Vale, Occupational therapist")
     assert message["query"]["state"] == "replied" and message["query"]["reference"] == card.reference
 

@@ -50,6 +50,10 @@ class QueryCard:
         """Whether somebody still owes the parent something."""
         return self.state in OPEN_STATES
 
+    def words(self) -> dict[str, str]:
+        """What a query fills in in the sentences of `data/answers/system.yml`."""
+        return {"reference": self.reference, "lead": self.lead, "lead_title": self.lead_title, "due_on": f"{self.due_on:%A %-d %B %Y}"}
+
     def as_json(self) -> dict[str, Any]:
         """The fields of the chat API."""
         return {"reference": self.reference, "state": self.state, "lead": self.lead, "due_on": self.due_on.isoformat()}
@@ -100,10 +104,13 @@ class QueryDesk:
         kind: str = "ordinary",
         language: str = "en",
         therapy: str | None = None,
+        area: str = "",
+        told: Sequence[str] = (),
     ) -> QueryCard:
         """Log a question, route it to a named lead and promise a day; committed when this returns.
 
-        The same message asked for twice gives the same query. Words that only ask for a person join the query that is open.
+        The same message asked for twice gives the same query. Words that only ask for a person join the query that is open. `area`
+        stands before the conversation's own; `told` is what was told in a guide, noted so that nobody asks twice.
         """
         try:
             with self._database.write() as session:
@@ -112,7 +119,9 @@ class QueryDesk:
                 joined = known is None and query is not None
                 if query is None:
                     need = dict(topic=topic, kind=kind, language=language, therapy=therapy)
-                    query = self._log(session, conversation_id, asked_seq, reason, need)
+                    query = self._log(session, conversation_id, asked_seq, reason, area, need)
+                if told and known is None:
+                    self._cycle.record(session, query, "told", "bot", {"told": list(told)})
                 return replace(self.card(query), return_code=self._return_code(session, query), joined=joined)
         except IntegrityError:
             with self._database.write() as session:
@@ -132,10 +141,10 @@ class QueryDesk:
         self._add_words(session, query, asked_seq)
         return query
 
-    def _log(self, session: Session, conversation_id: str, asked_seq: int, reason: str, need: dict[str, Any]) -> Query:
+    def _log(self, session: Session, conversation_id: str, asked_seq: int, reason: str, named_area: str, need: dict[str, Any]) -> Query:
         cycle, now = self._cycle, self._clock.now()
         conversation = session.get_one(Conversation, conversation_id)
-        area = cycle.area(conversation.area)
+        area = cycle.area(named_area or conversation.area)
         lead = cycle.choose(session, Need(area.id, school=conversation.school, **need))
         due_on = cycle.calendar(area.id).due(self._clock.today(), area.promise.days(need["kind"]))
         query = Query(
@@ -207,6 +216,21 @@ class QueryDesk:
 
     # changes
 
+    def tell(self, conversation_id: str, reference: str, told: Sequence[str]) -> QueryCard | None:
+        """Note what a guide was told since a query was opened, and tell its lead; nothing if nobody owes an answer any more."""
+        with self._database.write() as session:
+            query = self._take(session, conversation_id, reference)
+            if query is None or not query.is_owed:
+                return None
+            self._cycle.record(session, query, "told", "bot", {"told": list(told)})
+            self._alert_joined(session, query, f"told:{new_id()[:8]}")
+            return self.card(query)
+
+    def _alert_joined(self, session: Session, query: Query, about: str) -> None:
+        untold = select(Alert.id).where(Alert.query_id == query.id, Alert.kind == "joined", Alert.staff_id == query.lead_id, Alert.acknowledged_at.is_(None))
+        if session.scalar(untold.limit(1)) is None:
+            self._cycle.alert(session, query, "joined", about=about)
+
     def chase(self, conversation_id: str, asked_seq: int, reference: str | None = None) -> QueryCard | None:
         """The parent asked again: the lead is told, the deputy too if the promise is broken. Nothing if no query is open."""
         with self._database.write() as session:
@@ -271,9 +295,8 @@ class QueryDesk:
             return
         self._cycle.add_questions(session, query, seq, questions_in(self._text(session, query.conversation_id, seq)), mark)
         self._cycle.record(session, query, "joined", "parent", {"seq": seq})
-        untold = select(Alert.id).where(Alert.query_id == query.id, Alert.kind == "joined", Alert.staff_id == query.lead_id, Alert.acknowledged_at.is_(None))
-        if mark == "open" and session.scalar(untold.limit(1)) is None:
-            self._cycle.alert(session, query, "joined", about=str(seq))
+        if mark == "open":
+            self._alert_joined(session, query, str(seq))
 
     def verdict(self, conversation_id: str, seq: int, query_id: str, verdict: str, reply_id: str | None = None) -> Judged | None:
         """The parent says whether the newest reply answered. `reply_id` is the one that the button was under; nothing means the newest.

@@ -17,7 +17,7 @@ from bot.casework.queries import verdict_choices
 from bot.casework.schedule import DEPUTY
 from bot.clock import new_id
 from bot.conversations.outbound import Outbound
-from bot.store.cycle import Delivery, Question
+from bot.store.cycle import Alert, Delivery, Question
 from bot.store.states import ANSWERABLE_STATES
 from bot.store.tables import Draft, Message, Query, Reply, Staff
 
@@ -284,9 +284,15 @@ class Replies:
         query = self._cycle.locked(session, delivery.query_id)
         kind = "undelivered" if delivery.state == "refused" else "delivery_unknown"
         self._cycle.record(session, query, kind, "delivery", {"delivery": delivery.id, "problem": delivery.problem or ""})
-        if query.is_open:
+        if query.is_open and (about or not self._knows(session, query, kind)):
             self._cycle.alert(session, query, kind, about=about)
-            self._cycle.look_again(session, query)
+        self._cycle.look_again(session, query)
+
+    @staticmethod
+    def _knows(session: Session, query: Query, kind: str) -> bool:
+        """Whether somebody has such an alert already and has not acknowledged it."""
+        known = select(Alert.id).where(Alert.query_id == query.id, Alert.kind == kind, Alert.acknowledged_at.is_(None))
+        return session.scalar(known.limit(1)) is not None
 
     # drafts
 

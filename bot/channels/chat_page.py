@@ -66,12 +66,12 @@ def routes(chat: WebChat, settings: Settings) -> list[Route]:
     pages = ChatPages(chat, settings)
     return [
         Route("/", pages.home),
-        Route("/chat", _told(pages.show), methods=["GET"]),
-        Route("/chat", _told(pages.send), methods=["POST"]),
+        Route("/chat", told_on_page(pages.show), methods=["GET"]),
+        Route("/chat", told_on_page(pages.send), methods=["POST"]),
         Route("/chat/messages", pages.newer, methods=["GET"]),
-        Route("/chat/clear", _told(pages.ask_clear), methods=["GET"]),
-        Route("/chat/clear", _told(pages.clear), methods=["POST"]),
-        Route("/chat/keep", _told(pages.keep), methods=["POST"]),
+        Route("/chat/clear", told_on_page(pages.ask_clear), methods=["GET"]),
+        Route("/chat/clear", told_on_page(pages.clear), methods=["POST"]),
+        Route("/chat/keep", told_on_page(pages.keep), methods=["POST"]),
         *conversation_routes(chat, "/chat/api", pages.token),
         Route("/chat/api/keep", pages.keep_by_script, methods=["POST"]),
         Route("/chat/api/forget", pages.forget_by_script, methods=["POST"]),
@@ -83,7 +83,7 @@ def routes(chat: WebChat, settings: Settings) -> list[Route]:
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def _told(handler: Handler) -> Handler:
+def told_on_page(handler: Handler) -> Handler:
     """The handler, with a problem told on a page."""
 
     async def told(request: Request) -> Response:
@@ -222,8 +222,10 @@ class ChatPages:
         return OpenChat(found.id, found.area, found.role, token) if found else None
 
     async def _start(self, request: Request, area: str | None, role: str | None) -> OpenChat:
-        id, token = await self._chat.start(address(request), area, role)
-        return OpenChat(id, area or self._chat.default_area, role or "parent", token)
+        # The page says which area it speaks of, so the conversation has that one even if nobody chose it.
+        area = area or self._chat.default_area
+        id, token = await self._chat.start(address(request), area, role, told=True)
+        return OpenChat(id, area, role or "parent", token)
 
     async def _page(
         self,
@@ -252,7 +254,7 @@ class ChatPages:
             messages=messages,
             latest=mine[-1] if mine else newest,
             newest=newest,
-            waiting=bool(mine) and await self._is_waiting(opened.id, mine[-1], messages),
+            waiting=bool(mine) and await self._is_waiting(opened.id, mine[-1]),
             news=_news(messages, checked),
             text=text,
             goes_on=goes_on,
@@ -260,6 +262,7 @@ class ChatPages:
             queries=(await to_thread.run_sync(self._chat.standings.of, opened.id))["queries"],
             kept=KEEP_COOKIE in request.cookies,
             settled=_settled(messages),
+            telegram=bool(self._settings.telegram_token),
             form_id=new_id(),
         )
         if problem:
@@ -267,10 +270,8 @@ class ChatPages:
         self._keep(request, answer, opened.token)
         return answer
 
-    async def _is_waiting(self, conversation_id: str, asked: int, messages: list[dict[str, Any]]) -> bool:
-        if any(m["seq"] > asked and m["author"] != "assistant" for m in messages):
-            return False
-        return not await to_thread.run_sync(self._chat.log.answers_to, conversation_id, asked)
+    async def _is_waiting(self, conversation_id: str, asked: int) -> bool:
+        return not await to_thread.run_sync(self._chat.log.is_done, conversation_id, asked)
 
     def _keep(self, request: Request, answer: Response, token: str) -> None:
         self._keep_for(answer, token, KEEP_COOKIE in request.cookies)
@@ -298,6 +299,11 @@ class ChatPages:
         return self._settings.secure_cookies == "on"
 
 
+def keep_chat(answer: Response, token: str, settings: Settings) -> None:
+    """Have the browser keep the token of a chat in its cookie until it is closed."""
+    answer.set_cookie(COOKIE, token, path="/chat", httponly=True, samesite="lax", secure=settings.secure_cookies == "on")
+
+
 def client_id(form: dict[str, str]) -> str:
     """The message's id: the same form sent twice with the same words is one message, with other words it is another."""
     minted = form.get("client_id") or new_id()
@@ -308,15 +314,19 @@ def client_id(form: dict[str, str]) -> str:
 def _settled(messages: list[dict[str, Any]]) -> dict[int, str | None]:
     """Messages whose buttons are gone, by number, with the title that was pressed if one was.
 
-    What Signpost offered holds until the parent says anything; a question of staff (was this answered?) until it is answered.
+    What Signpost offered holds until the parent says anything; a question of staff (was this answered?) until one of its titles is said
+    while no other question has it.
     """
     gone: dict[int, str | None] = {}
+    offered: dict[int, tuple[str, list[str]]] = {}
     for message in messages:
-        titles = [choice["title"] for choice in message["choices"]]
-        later = [m["text"] for m in messages if m["author"] == "parent" and m["seq"] > message["seq"]]
-        pressed = next((text for text in later if text in titles), None) if message["author"] != "assistant" else (later[:1] or [None])[0]
-        if titles and later and (pressed in titles or message["author"] == "assistant"):
-            gone[message["seq"]] = pressed if pressed in titles else None
+        if message["author"] == "parent":
+            text = message["text"]
+            asking = [seq for seq, (author, titles) in offered.items() if author != "assistant" and text in titles]
+            over = [seq for seq, (author, _) in offered.items() if author == "assistant"] + (asking if len(asking) == 1 else [])
+            gone |= {seq: text if text in offered.pop(seq)[1] else None for seq in over}
+        elif message["choices"]:
+            offered[message["seq"]] = (message["author"], [choice["title"] for choice in message["choices"]])
     return gone
 
 

@@ -44,16 +44,22 @@ class WebChat:
     default_area: str
     reply_wait: float
 
-    async def start(self, who: str, area: str | None, role: str | None) -> tuple[str, str]:
-        """A new conversation for somebody at address `who`: its id and token. Raises Problem."""
+    async def start(self, who: str, area: str | None, role: str | None, told: bool = False) -> tuple[str, str]:
+        """A new conversation for somebody at address `who`: its id and token. Raises Problem.
+
+        Without an area the conversation has none yet: answers are the configured area's, and a guide asks for it.
+
+        `told`: they were shown what this is, who reads it and what it is not for, so the greeting need not say so again.
+        """
         if area is not None and area not in self.areas:
             raise Problem(422, "unknown_area", f"We do not know the area {str(area)[:40]!r}. We know: {', '.join(sorted(self.areas))}.")
         if role is not None and role not in ROLES:
             raise Problem(422, "unknown_role", "The role must be parent or school.")
         await self.limits.spent("session", who, 120, 600)
-        area = area or self.default_area
-        welcome = f"{self.answers.say('welcome')}\n\n{self.answers.say('privacy_notice')}\n\n{self.areas[area].not_for_emergencies}"
-        return await to_thread.run_sync(self.log.start, "web", area, role or "parent", [Outbound(welcome, outcome="talk")])
+        welcome = self.answers.say("welcome")
+        if not told:
+            welcome = f"{welcome}\n\n{self.answers.say('privacy_notice')}\n\n{self.areas[area or self.default_area].not_for_emergencies}"
+        return await to_thread.run_sync(self.log.start, "web", area or "", role or "parent", [Outbound(welcome, outcome="talk")])
 
     async def accept(self, conversation_id: str, client_id: Any, text: Any, choice: Any) -> Accepted:
         """Put a message on disk. Raises Problem for what is not a message."""

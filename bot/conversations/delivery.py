@@ -15,7 +15,7 @@ from sqlalchemy import and_, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from bot.clock import Clock, new_id
-from bot.conversations.senders import Accepted, Outcome, Part, Refused, Sender, TryAgain, Unknown
+from bot.conversations.senders import Accepted, Announced, Outcome, Part, Refused, Sender, TryAgain, Unknown
 from bot.store.cycle import Delivery
 from bot.store.database import Database
 from bot.store.tables import Conversation, Message
@@ -27,6 +27,7 @@ LEASE = timedelta(minutes=2)
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 3600.0
 MOST_ATTEMPTS = 30
+SOURCES = "Where this comes from:"
 
 Settled = Callable[[Session, Delivery], None]
 
@@ -57,7 +58,11 @@ class Deliveries:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._database, self._clock, self._worker, self._settled, self._jitter = database, clock, worker, settled, jitter
-        self.senders: Mapping[str, Sender] = {sender.channel: sender for sender in senders}
+        self.senders: dict[str, Sender] = {sender.channel: sender for sender in senders}
+
+    def add(self, sender: Sender) -> None:
+        """Send what is said on one more channel."""
+        self.senders[sender.channel] = sender
 
     def on_settled(self, settled: Settled) -> None:
         """Say who is told of settled deliveries."""
@@ -85,10 +90,11 @@ class Deliveries:
         if sender is None and conversation.channel != WEB:
             return
         asked = select(Message).where(Message.conversation_id == conversation_id, Message.seq > conversation.dispatched_seq, Message.author != "parent")
+        asked = asked.where(~exists().where(Delivery.message_id == Message.id))
         if conversation.channel == WEB:
             asked = asked.where(Message.author == "staff")
         for message in session.scalars(asked.order_by(Message.seq)).all():
-            self._add(session, conversation, message, sender.split(message.text) if sender else [message.text])
+            self._add(session, conversation, message, sender.split(with_sources(message.text, message.sources)) if sender else [message.text])
         conversation.dispatched_seq = conversation.last_seq
         session.flush()
 
@@ -169,6 +175,10 @@ class Deliveries:
             match outcome:
                 case Accepted(provider_id):
                     self._accept(session, delivery, provider_id)
+                case Announced(provider_id):
+                    delivery.state, delivery.provider_id, delivery.leased_until = "waiting", provider_id[:120], None
+                    delivery.next_try_at = None
+                    self._later_parts(session, delivery, None)
                 case TryAgain(reason, after) if delivery.attempts < MOST_ATTEMPTS:
                     seconds = pause(delivery.attempts, after, self._jitter())
                     delivery.state, delivery.problem, delivery.leased_until = "waiting", reason, None
@@ -181,6 +191,13 @@ class Deliveries:
                         self._unreachable(session, delivery)
                 case Unknown(reason):
                     self._end(session, delivery, "unknown", reason)
+
+    def gone(self, conversation_id: str, reason: str) -> None:
+        """The channel says that it reaches an address no more: what waits for it is refused, which makes it somebody's work."""
+        with self._database.write() as session:
+            conversation = session.get_one(Conversation, conversation_id, with_for_update=True)
+            if conversation.unreachable_since is None:
+                self._refuse_waiting(session, conversation, reason)
 
     def expire(self) -> int:
         """Parts whose worker died while sending: nobody knows whether they arrived. How many."""
@@ -247,11 +264,23 @@ class Deliveries:
 
     def _unreachable(self, session: Session, delivery: Delivery) -> None:
         """Nothing reaches this address any more: what waits for it is refused too, so that it becomes visible at once."""
-        conversation = session.get_one(Conversation, delivery.conversation_id)
+        self._refuse_waiting(session, session.get_one(Conversation, delivery.conversation_id), delivery.problem)
+
+    def _refuse_waiting(self, session: Session, conversation: Conversation, problem: str | None) -> None:
         conversation.unreachable_since = self._clock.now()
         others = select(Delivery).where(Delivery.conversation_id == conversation.id, Delivery.state == "waiting")
         for other in session.scalars(others.with_for_update()).all():
-            self._end(session, other, "refused", delivery.problem)
+            self._end(session, other, "refused", problem)
+
+
+def with_sources(text: str, sources: Sequence[Mapping[str, str]]) -> str:
+    """A message's words with the sentences they rest on under them, for channels that know only text. Quotations begin with "> "."""
+    cited = []
+    for source in sources:
+        where = [source.get("title", ""), source.get("url", "") if source.get("url", "").startswith("http") else ""]
+        quote = "\n".join(f"> {line}" for line in source.get("quote", "").split("\n") if line.strip())
+        cited.append("\n".join(line for line in (quote, *where) if line))
+    return "\n\n".join([text, SOURCES, *cited]) if cited else text
 
 
 def _part(session: Session, delivery: Delivery) -> Part:
@@ -270,4 +299,6 @@ def _part(session: Session, delivery: Delivery) -> Part:
         part=delivery.part,
         parts=delivery.parts,
         attempt=delivery.attempts,
+        seq=delivery.seq,
+        reference=delivery.query.reference if delivery.query else None,
     )

@@ -82,6 +82,7 @@ class RasaEngine:
             "command": turn.command,
             "again": turn.again,
             "metadata": {"area": turn.area, "role": turn.role, "seq": turn.seq},
+            "guide": turn.guide,
             **more,
         }
         try:

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -14,19 +14,20 @@ from sqlalchemy.orm import Session, joinedload
 
 from bot.clock import Clock, new_id, new_secret
 from bot.conversations.outbound import Outbound
-from bot.store.cycle import ConversationToken, ReturnCode
+from bot.store.cycle import ConversationToken, Delivery, ReturnCode
 from bot.store.database import Database
-from bot.store.tables import Choice, Conversation, Message, Query, Reply
+from bot.store.tables import Choice, Conversation, Message, Query
 
 
 # The statements of every turn, built once. They go to the tables past the object mapper, which takes twice as long.
 _CONVERSATIONS, _MESSAGES = Conversation.__table__, Message.__table__
 _ID_BY_TOKEN = select(_CONVERSATIONS.c.id).where(_CONVERSATIONS.c.token_hash == bindparam("hash"))
+_ID_BY_LATER_TOKEN = select(ConversationToken.conversation_id).where(ConversationToken.token_hash == bindparam("hash"))
 _NUMBER = (
     update(_CONVERSATIONS)
     .where(_CONVERSATIONS.c.id == bindparam("conversation"))
     .values(last_seq=_CONVERSATIONS.c.last_seq + bindparam("more"))
-    .returning(_CONVERSATIONS.c.last_seq, _CONVERSATIONS.c.area, _CONVERSATIONS.c.role, _CONVERSATIONS.c.held_query_id)
+    .returning(_CONVERSATIONS.c.last_seq, _CONVERSATIONS.c.area, _CONVERSATIONS.c.role, _CONVERSATIONS.c.held_query_id, _CONVERSATIONS.c.guide)
 )
 _CLOSE = (
     update(_MESSAGES)
@@ -50,7 +51,7 @@ _TELL_OF_MASKING = (
 class Waiting:
     """A parent's message whose turn is to be taken; `again` if an app that died may have taken it already.
 
-    `held_query_id` names the query for which a person has the conversation.
+    `held_query_id` names the query for which a person has the conversation, `guide` says where its guide stands.
     """
 
     message_id: str
@@ -62,6 +63,7 @@ class Waiting:
     role: str
     again: bool
     held_query_id: str | None = None
+    guide: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class ConversationLog:
     def id_by_token(self, token: str) -> str | None:
         """The id of the conversation that a token opens."""
         with self._database.read() as session:
-            return session.scalar(_ID_BY_TOKEN, {"hash": token_hash(token)})
+            return session.scalar(_ID_BY_TOKEN, {"hash": token_hash(token)}) or session.scalar(_ID_BY_LATER_TOKEN, {"hash": token_hash(token)})
 
     def for_address(self, channel: str, external_id: str, area: str, role: str, greeting: Sequence[Outbound] = ()) -> str:
         """The conversation of an address on a channel that pushes, begun with `greeting` if there is none; its id."""
@@ -200,7 +202,7 @@ class ConversationLog:
                 "claimed_until": now + self._lease,
             },
         )
-        return Waiting(id, conversation_id, number.last_seq, text, command, number.area, number.role, False, number.held_query_id)
+        return Waiting(id, conversation_id, number.last_seq, text, command, number.area, number.role, False, number.held_query_id, number.guide)
 
     def tell_of_masking(self, conversation_id: str, seq: int) -> bool:
         """Whether the parent is to be told of masking in answer to message `seq`: once a conversation, and again if that turn is."""
@@ -211,15 +213,15 @@ class ConversationLog:
         """A message whose turn this app holds; nothing if it was taken already."""
         with self._database.read() as session:
             row = session.execute(
-                select(Message, Conversation.area, Conversation.role, Conversation.held_query_id)
+                select(Message, Conversation.area, Conversation.role, Conversation.held_query_id, Conversation.guide)
                 .join(Conversation, Conversation.id == Message.conversation_id)
                 .where(Message.id == message_id, Message.turn_state == "asked", Message.claimed_by == self.owner)
             ).one_or_none()
         if row is None:
             return None
-        message, area, role, held_query_id = row
+        message, area, role, held_query_id, guide = row
         again = message.id in self._taken_over
-        return Waiting(message.id, message.conversation_id, message.seq, message.text, message.command, area, role, again, held_query_id)
+        return Waiting(message.id, message.conversation_id, message.seq, message.text, message.command, area, role, again, held_query_id, guide)
 
     def abandoned(self, including_fresh: bool = False) -> list[tuple[str, str]]:
         """Claim the turns that an app left unfinished when it died: (conversation id, message id), oldest first.
@@ -288,31 +290,42 @@ class ConversationLog:
                 for id, choice in offered
             ]
         session.execute(insert(_MESSAGES), messages)
+        for guide in [outbound.guide for outbound in said if outbound.guide][-1:]:
+            session.execute(update(_CONVERSATIONS).where(_CONVERSATIONS.c.id == conversation_id).values(guide=dict(guide)))
         if choices:
             session.execute(insert(Choice.__table__), choices)
         return [Message(**message) for message in messages]
 
     def after(self, conversation_id: str, seq: int) -> list[dict[str, Any]]:
-        """Messages later than `seq` as the chat API shows them. A staff reply among them is thereby delivered."""
+        """Messages later than `seq` as the chat API shows them. What staff wrote among them is thereby delivered."""
+        messages = self._after(conversation_id, seq)
+        carried = [message.id for message in messages if message.author in ("staff", "system")]
+        if carried and self._undelivered(carried):
+            self._fetched(carried)
+            # Read again: the state that is told beside a reply is that of a reply which has arrived.
+            messages = self._after(conversation_id, seq)
+        return [as_json(message, message.query) for message in messages]
+
+    def _after(self, conversation_id: str, seq: int) -> list[Message]:
+        newer = (
+            select(Message)
+            .options(joinedload(Message.query).joinedload(Query.lead))
+            .where(Message.conversation_id == conversation_id, Message.seq > seq)
+            .order_by(Message.seq)
+        )
         with self._database.read() as session:
-            rows = list(
-                session.scalars(
-                    select(Message)
-                    .options(joinedload(Message.query).joinedload(Query.lead))
-                    .where(Message.conversation_id == conversation_id, Message.seq > seq)
-                    .order_by(Message.seq)
-                )
-            )
-            shown = [as_json(row, row.query) for row in rows]
-        staff_messages = [row.id for row in rows if row.author == "staff"]
-        if staff_messages and self._undelivered(staff_messages):
-            self._fetched(staff_messages)
-        return shown
+            return list(session.scalars(newer))
 
     def _undelivered(self, message_ids: list[str]) -> bool:
-        undelivered = select(Reply.id).where(Reply.message_id.in_(message_ids), Reply.delivered_at.is_(None)).limit(1)
+        undelivered = select(Delivery.id).where(Delivery.message_id.in_(message_ids), Delivery.state.in_(("waiting", "refused", "unknown"))).limit(1)
         with self._database.read() as session:
             return session.scalar(undelivered) is not None
+
+    def is_done(self, conversation_id: str, seq: int) -> bool:
+        """Whether the turn of the message with number `seq` is over; nothing need have been said."""
+        with self._database.read() as session:
+            state = session.scalar(select(Message.turn_state).where(Message.conversation_id == conversation_id, Message.seq == seq))
+        return state == "done"
 
     def answers_to(self, conversation_id: str, seq: int) -> list[dict[str, Any]]:
         """The messages that answered the message with number `seq`."""

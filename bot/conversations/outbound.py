@@ -20,7 +20,10 @@ class OfferedChoice:
 
 @dataclass(frozen=True)
 class Outbound:
-    """One message to a parent. Custom actions send it through the engine as a dictionary (`as_dict`, `from_dict`)."""
+    """One message to a parent. Custom actions send it through the engine as a dictionary (`as_dict`, `from_dict`).
+
+    guide: where a guide stands after this message (`form`, `slots`), for an engine that has forgotten the conversation.
+    """
 
     text: str
     outcome: str | None = None
@@ -30,6 +33,7 @@ class Outbound:
     query_id: str | None = None
     asks: str | None = None
     result: str | None = None
+    guide: Mapping[str, Any] | None = None
     author: str = "assistant"
     name: str = "Signpost"
 
@@ -44,6 +48,7 @@ class Outbound:
             "query_id": self.query_id,
             "asks": self.asks,
             "result": self.result,
+            "guide": self.guide,
         }
 
     @classmethod
@@ -64,6 +69,7 @@ class Outbound:
                 query_id=raw.get("query_id"),
                 asks=raw.get("asks"),
                 result=raw.get("result"),
+                guide=raw.get("guide"),
             )
         except TypeError as problem:
             raise ValueError(str(problem)) from problem

@@ -11,7 +11,8 @@ class Part:
     """One part of one message to send.
 
     `address` is the conversation's `external_id`. `idempotency_key` is the same at every attempt, for channels that know such keys.
-    `choices` (`[{"id", "title"}]`) come with the last part. `author` is `assistant`, `staff` or `system`, `name` who it is from.
+    `choices` (`[{"id", "title"}]`) come with the last part. `author` is `assistant`, `staff` or `system`, `name` who it is from. `seq` is
+    the message's number in its conversation, `reference` that of the query it is about.
     """
 
     delivery_id: str
@@ -25,6 +26,8 @@ class Part:
     part: int
     parts: int
     attempt: int
+    seq: int = 0
+    reference: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,14 @@ class Unknown:
     reason: str
 
 
-Outcome = Accepted | Refused | TryAgain | Unknown
+@dataclass(frozen=True)
+class Announced:
+    """The channel took a notice that the message waits elsewhere (`/return`). It counts as delivered when it is fetched there."""
+
+    provider_id: str
+
+
+Outcome = Accepted | Announced | Refused | TryAgain | Unknown
 
 
 class Sender(Protocol):

@@ -12,8 +12,9 @@ import logging
 import re
 from typing import Any, Awaitable, Callable, Dict, List, Optional, Text
 
+from rasa.core.agent import Agent
 from rasa.core.channels.channel import CollectingOutputChannel, InputChannel, UserMessage
-from rasa.shared.core.events import BotUttered, UserUttered
+from rasa.shared.core.events import ActiveLoop, BotUttered, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from sanic import Blueprint, response
 from sanic.request import Request
@@ -26,12 +27,12 @@ _TOLD = ("intent", "intent_ranking", "understanding", "entities")
 
 class TurnChannel(InputChannel):
     """`POST /webhooks/turn/` with `Authorization: Bearer token` and
-    `{"conversation", "message_id", "text" | "command", "metadata", "again"}` -> `{"messages": [...], "understanding": {...}}`.
+    `{"conversation", "message_id", "text" | "command", "metadata", "again", "guide"}` -> `{"messages": [...], "understanding": {...}}`.
 
     With `only_understand` the message is understood but no turn is taken: a person has the conversation.
 
     With `again`, a `message_id` that was answered before gives the same messages without a second turn, so that a caller who died
-    may ask again.
+    may ask again. `guide` (`{"form", "slots"}`) is where the conversation's guide stood: an engine that has been restarted goes on from there.
     """
 
     def __init__(self, token: Text) -> None:
@@ -74,6 +75,8 @@ class TurnChannel(InputChannel):
                 before = await agent.tracker_store.retrieve(conversation)
                 if before is not None and (said := _replies_to(before, message_id)):
                     return response.json(said)
+            if asked.get("guide"):
+                await _remember(agent, conversation, asked["guide"])
             message = UserMessage(
                 text=_command(asked) or _plain(asked.get("text") or ""),
                 output_channel=CollectingOutputChannel(),
@@ -91,6 +94,20 @@ class TurnChannel(InputChannel):
             return response.json({"messages": messages, "understanding": _told(message.parse_data)})
 
         return turn
+
+
+async def _remember(agent: Agent, conversation: Text, guide: Dict[Text, Any]) -> None:
+    """Put a guide back that this engine does not know of; a conversation that it knows is left as it is."""
+    if await agent.tracker_store.retrieve(conversation) is not None:
+        return
+    tracker = await agent.processor.fetch_tracker_and_update_session(conversation)
+    known = {slot.name for slot in agent.domain.slots}
+    for name, value in guide.get("slots", {}).items():
+        if name in known:
+            tracker.update(SlotSet(name, value), agent.domain)
+    if guide.get("form") in agent.domain.form_names:
+        tracker.update(ActiveLoop(guide["form"]), agent.domain)
+    await agent.processor.save_tracker(tracker)
 
 
 def _plain(text: Text) -> Text:

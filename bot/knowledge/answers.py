@@ -99,6 +99,13 @@ class Answers:
     def __getitem__(self, topic: str) -> Answer:
         return self._answers[topic]
 
+    def source(self, id: str, area: Area) -> Source | None:
+        """A sentence of the register, or an area's own fact for a `local:` id; nothing where the area has none."""
+        if not id.startswith("local:"):
+            return self._sources[id]
+        fact = area.facts.get(id.removeprefix("local:"))
+        return _local_source(id.removeprefix("local:"), fact, area) if fact else None
+
     def title(self, topic: str) -> str:
         """The plain title of a topic, as shown on a choice."""
         return self._answers[topic].title
@@ -124,7 +131,7 @@ class Answers:
             if id.startswith("local:") and key != answer.local and key in area.facts:
                 sources.append(_local_source(key, area.facts[key], area))
         local = fact.text if fact else answer.without_local
-        text = _fill(_unwrapped(text), {**area.words, "local": local.strip(), "area": area.name}).strip()
+        text = filled(text, {**area.words, "local": local.strip(), "area": area.name})
         elsewhere = {s.area for s in sources if s.is_rule} - {"england", area.id, ""}
         if elsewhere and "In Somerset" not in text:
             text = f"{self.say('elsewhere', places=_places(elsewhere))}\n\n{text}"
@@ -140,10 +147,12 @@ def _local_source(key: str, fact, area: Area) -> Source:
     return Source(f"local:{key}", quote, f"{area.name}: checked on {fact.checked_on:%-d %B %Y}", fact.url, area.id)
 
 
-def _fill(text: str, words: Mapping[str, str]) -> str:
+def filled(text: str, words: Mapping[str, str]) -> str:
+    """A wording of `data/` as it is shown: paragraphs on one line each, and each `{word}` that is known filled in."""
+    text = _unwrapped(text)
     for key, value in words.items():
         text = text.replace("{" + key + "}", value)
-    return text
+    return text.strip()
 
 
 def _unwrapped(text: str) -> str:

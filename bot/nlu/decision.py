@@ -16,6 +16,8 @@ UNCLEAR = "unclear"
 MOST_TOPICS = 3
 _LEAST = 1e-9
 _POSSIBLE = 10
+_STANDS_OUT = 0.8
+_SAID_AT_ALL = 0.1
 
 
 @dataclass(frozen=True)
@@ -90,16 +92,36 @@ def _questions(parts: Sequence[str], rankings: Sequence[Ranking], bands: Bands) 
     """Topics that single sentences are surely about, the surest first.
 
     A sentence that does not ask is background, and a topic far down the ranking of the whole message is a misreading: neither
-    is a question of its own.
+    is a question of its own. One that asks and says too little alone ("and how long is it from there") is read beside the whole.
     """
     barred = bands.urgent | bands.never_offered | {UNCLEAR}
-    possible = set(rankings[0].topics[:_POSSIBLE]) - barred
+    whole = rankings[0]
+    possible = [topic for topic in whole.topics[:_POSSIBLE] if topic not in barred]
     sure: dict[str, float] = {}
+    vague: list[Ranking] = []
     for sentence, ranking in zip(parts[1:], rankings[1:]):
         topic = ranking.topics[0]
-        if topic in possible and ranking.confidence >= bands.also_from and asks(sentence):
+        if not asks(sentence):
+            continue
+        if topic in possible and ranking.confidence >= bands.also_from:
             sure[topic] = max(ranking.confidence, sure.get(topic, 0.0))
+        elif topic not in bands.never_offered:
+            vague.append(ranking)
+    if whole.topics[0] in possible and whole.confidence >= bands.also_from:
+        for ranking in vague:
+            second = _beside(ranking, whole, [t for t in whole.topics if t not in barred and t not in sure and t != whole.topics[0]])
+            if second in possible:
+                sure.setdefault(whole.topics[0], whole.confidence)
+                sure[second] = ranking.probability(second)
     return tuple(sorted(sure, key=sure.__getitem__, reverse=True)[:MOST_TOPICS])
+
+
+def _beside(sentence: Ranking, whole: Ranking, topics: Sequence[str]) -> str | None:
+    """The one of `topics` that a vague sentence most likely adds to what the whole message is about; nothing unless it stands out."""
+    together = np.array([sentence.probability(topic) * whole.probability(topic) ** 0.5 for topic in topics])
+    best = int(together.argmax())
+    stands_out = together[best] >= _STANDS_OUT * together.sum() and sentence.probability(topics[best]) >= _SAID_AT_ALL
+    return topics[best] if stands_out else None
 
 
 def _choices(ranking: Ranking, bands: Bands) -> tuple[str, ...]:

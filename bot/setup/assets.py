@@ -18,7 +18,7 @@ def ensure() -> bool:
     if stamp.exists() and stamp.read_text() == made_from:
         return False
     say("installing the page styles and making the chat's script")
-    run([*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], "npm ci")
+    run([*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], "npm ci")
     run([APP.executable, "-m", "bot.assets"], "installing the page styles")
     run([APP.executable, "-m", "bot.widget.build"], "making the chat's script")
     stamp.write_text(made_from)
@@ -32,7 +32,8 @@ def fingerprint() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in made_from)).hexdigest()
 
 
-def _npm() -> list[str]:
+def npm() -> list[str]:
+    """The command npm, from PyPI where the machine has none."""
     if shutil.which("npm"):
         return ["npm"]
     say("npm is missing: taking Node.js from PyPI")

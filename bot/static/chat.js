@@ -24,7 +24,7 @@ function add(html) {
 }
 
 async function look() {
-  if (!list.isConnected) return
+  if (!list?.isConnected) return
   if (document.visibilityState === 'visible') {
     try {
       const answer = await fetch(`/chat/messages?after=${newest()}${form.elements.embed ? '&embed=1' : ''}${form.elements.lang ? `&lang=${form.elements.lang.value}` : ''}`, { credentials: 'same-origin' })
@@ -37,7 +37,7 @@ async function look() {
   setTimeout(look, Date.now() - opened > SLOW_AFTER ? SLOW : FAST)
 }
 
-text.addEventListener('keydown', (event) => {
+text?.addEventListener('keydown', (event) => {
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing || !text.value.trim()) return
   event.preventDefault()
   form.requestSubmit(form.querySelector('button[value=send]'))

@@ -46,12 +46,13 @@ class Base(DeclarativeBase):
 
 
 class Conversation(Base):
-    """One person's chat on one channel. `last_seq` is the number of its newest message.
+    """One person's chat on one channel. `last_seq` is the number of its newest message; `area` is empty while nobody has named one.
 
     `external_id` is the person's address on a channel that pushes (a Telegram chat id), `dispatched_seq` the newest message for which
     deliveries were made there, `unreachable_since` when the channel said that it reaches them no more. While `held_query_id` is set a
     person has the conversation and the bot is quiet; `hold_told` says whether the parent was told so. `masking_told_seq` is the message
-    after which they were told that names and numbers are not needed.
+    after which they were told that names and numbers are not needed. `guide` is where its guide stands
+    (`form`, `slots`), for an engine that has forgotten the conversation.
     """
 
     __tablename__ = "conversations"
@@ -70,6 +71,7 @@ class Conversation(Base):
     held_query_id: Mapped[str | None] = mapped_column(String(32))
     hold_told: Mapped[bool] = mapped_column(default=False, server_default=false())
     masking_told_seq: Mapped[int | None]
+    guide: Mapped[dict[str, Any] | None]
 
     __table_args__ = (
         UniqueConstraint("channel", "external_id"),

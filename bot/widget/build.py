@@ -14,6 +14,8 @@ SOURCES = Path(__file__).parent / "src"
 ESBUILD = ROOT / "node_modules" / "esbuild" / "bin" / "esbuild"
 TARGET = ROOT / "bot" / "static" / "vendor" / "widget" / "signpost-chat.js"
 OLDEST_BROWSERS = "es2022"
+# said in the other languages only
+OF_TRANSLATIONS = ("answers_in_english", "unchecked", "checked_by")
 
 
 class BuildProblem(Exception):
@@ -25,7 +27,8 @@ def build(target: Path = TARGET) -> Path:
     if not ESBUILD.exists():
         raise BuildProblem("esbuild is missing: run `npm ci` first")
     style = _esbuild("--loader=css", "--minify", given=(SOURCES / "style.css").read_bytes()).decode().strip()
-    english = json.dumps(all_words()[USUAL].for_script(), ensure_ascii=False)
+    words = {name: text for name, text in all_words()[USUAL].for_script().items() if name not in OF_TRANSLATIONS}
+    english = json.dumps(words, ensure_ascii=False)
     script = _esbuild(
         *(SOURCES / "element.js", "--bundle", "--minify", "--charset=utf8", "--format=iife", f"--target={OLDEST_BROWSERS}"),
         *(f"--define:STYLE={json.dumps(style)}", f"--define:ENGLISH={english}"),

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from bot.store import console, cycle  # noqa: F401 - their tables register themselves
+from bot.store import console, cycle, telegram  # noqa: F401 - their tables register themselves
 from bot.store.tables import Base
 
 connection = context.config.attributes["connection"]

@@ -120,11 +120,10 @@ export class Api {
 
 async function refusal(answer) {
   if (answer.status >= 500) return new Unreachable()
-  let message = ''
   try {
-    message = (await answer.json()).error.message
+    return new Refused(answer.status, (await answer.json()).error.message, Number(answer.headers.get('retry-after')) || 0)
   } catch {
-    // a proxy's page is no message of ours
+    // the page of a proxy, or of a wireless network that wants a sign-in: the server never heard of it
+    return new Unreachable()
   }
-  return new Refused(answer.status, message, Number(answer.headers.get('retry-after')) || 0)
 }

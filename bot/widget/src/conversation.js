@@ -1,5 +1,5 @@
 // One conversation: what was said, what is still to be sent, and how it is kept in step with the server. Draws nothing.
-import { Api, NoStream, Refused } from './api.js'
+import { Api, NoStream, Refused, Unreachable } from './api.js'
 import { Keeping, OtherTabs } from './keeping.js'
 
 const BACKOFF = [1000, 2000, 4000, 8000, 15000, 30000]
@@ -28,6 +28,9 @@ export class Conversation {
     this.watching = false
     this.joined = this.keeping.read().session
     this.wakers = new Set()
+    this.sending = new Map()
+    // another one begins when the chat is forgotten: what was under way before is not shown any more
+    this.era = 0
     this.handlers = { online: () => this.wake(), pageshow: () => this.wake(), visibilitychange: () => this.#seen(), storage: (event) => this.#stored(event) }
     for (const [name, handler] of Object.entries(this.handlers)) (name === 'visibilitychange' ? document : window).addEventListener(name, handler)
   }
@@ -51,14 +54,14 @@ export class Conversation {
     if (this.exists) {
       await this.#catchUp()
       await this.#ask()
-    }
+    } else this.show.loaded()
     this.#follow()
   }
 
   // Stop following; only a glance now and then says whether there is something new.
   rest() {
     this.watching = false
-    this.following?.abort()
+    this.#stopFollowing()
     this.#glance()
   }
 
@@ -107,9 +110,12 @@ export class Conversation {
     for (const waker of this.wakers) waker()
     this.#flush()
     if (!this.watching) return this.#glance()
-    this.following?.abort()
-    this.following = null
-    if (this.exists) this.#catchUp()
+    this.#stopFollowing()
+    this.#resume()
+  }
+
+  async #resume() {
+    if (this.exists) await this.#catchUp()
     this.#follow()
   }
 
@@ -127,7 +133,7 @@ export class Conversation {
     this.flushing = true
     try {
       let item
-      while ((item = this.outbox.find((one) => !this.sending?.has(one.client_id)))) {
+      while ((item = this.outbox.find((one) => !this.sending.has(one.client_id)))) {
         if (!(await this.#deliver(item))) break
       }
     } finally {
@@ -142,19 +148,18 @@ export class Conversation {
     this.show.working()
     try {
       if (!this.exists) await this.#start()
-      const heard = new Promise((resolve) => ((this.sending ??= new Map()).set(item.client_id, resolve)))
-      const answered = this.api.send(item).then((answer) => this.#accepted(item, answer))
+      const heard = new Promise((resolve) => this.sending.set(item.client_id, resolve))
+      const { era } = this
+      const answered = this.api.send(item).then((answer) => era === this.era && this.#accepted(item, answer))
       // once the server's own list shows the message, the next need not wait for this one's answer
       const first = await Promise.race([answered.then(() => 'answered'), heard.then(() => 'heard')])
       if (first === 'heard') {
         this.inFlight += 1
         answered.catch(() => this.#ask()).finally(() => this.#landed(item))
       }
-      if (this.failures) this.show.notice('sent')
-      this.failures = 0
       return true
     } catch (problem) {
-      this.sending?.delete(item.client_id)
+      this.sending.delete(item.client_id)
       return problem instanceof Refused ? this.#refused(item, problem) : this.#unreachable()
     } finally {
       this.#landed(item)
@@ -163,7 +168,7 @@ export class Conversation {
 
   #landed(item) {
     this.inFlight -= 1
-    if (!this.outbox.some((one) => one.client_id === item.client_id)) this.sending?.delete(item.client_id)
+    if (!this.outbox.some((one) => one.client_id === item.client_id)) this.sending.delete(item.client_id)
     this.show.working()
   }
 
@@ -171,6 +176,7 @@ export class Conversation {
     const { session, token, messages } = await this.api.start(this.about)
     this.keeping.write({ session, token })
     this.joined = session
+    this.loaded = true
     this.show.started()
     this.#take(messages, false)
     this.tabs.tell({ news: true, session })
@@ -188,9 +194,14 @@ export class Conversation {
   }
 
   #settle(clientId, seq, at) {
-    this.keeping.write({ outbox: this.outbox.filter((one) => one.client_id !== clientId) })
+    const left = this.outbox.filter((one) => one.client_id !== clientId)
+    if (left.length < this.outbox.length) {
+      this.keeping.write({ outbox: left })
+      if (this.failures) this.show.notice('sent')
+      this.failures = 0
+    }
     this.show.sent(clientId, seq, at)
-    this.sending?.get(clientId)?.()
+    this.sending.get(clientId)?.()
   }
 
   async #refused(item, { status, message, wait }) {
@@ -219,11 +230,14 @@ export class Conversation {
   }
 
   async #catchUp(signal) {
-    const first = this.newest === 0
+    const first = !this.loaded
+    const { era } = this
     try {
       const { messages } = await this.api.after(this.newest, signal)
+      if (era !== this.era) return false
+      this.loaded = true
       this.#take(messages, !first)
-      this.show.loaded?.()
+      this.show.loaded()
       return true
     } catch (problem) {
       if (problem instanceof Refused && problem.status === 401) return this.#lost()
@@ -249,8 +263,7 @@ export class Conversation {
   #take(messages, live, whole = true) {
     const fresh = []
     for (const message of messages) {
-      const waits = message.client_id && this.outbox.some((one) => one.client_id === message.client_id)
-      if (waits) this.#settle(message.client_id, message.seq, message.at)
+      if (message.client_id) this.#settle(message.client_id, message.seq, message.at)
       if (whole) this.newest = Math.max(this.newest, message.seq)
       if (this.messages.has(message.seq)) continue
       this.messages.set(message.seq, message)
@@ -291,18 +304,25 @@ export class Conversation {
   async #follow() {
     if (this.following || !this.watching || !this.exists) return
     const here = (this.following = new AbortController())
+    const standing = setInterval(() => this.#ask(), STANDING_EVERY)
     try {
       await this.#stayInStep(here)
     } finally {
+      clearInterval(standing)
       if (this.following === here) this.following = null
     }
   }
 
+  #stopFollowing() {
+    this.following?.abort()
+    this.following = null
+  }
+
   async #stayInStep(here) {
     let stumbled = 0
-    let asked = Date.now()
     while (!here.signal.aborted) {
       try {
+        if (!this.loaded && !(await this.#catchUp(here.signal))) throw new Unreachable()
         if (this.streams) {
           await this.api.events(this.newest, (message) => this.#heard(message, here.signal, () => (stumbled = 0)), here.signal)
           await this.#pause(AFTER_STREAM)
@@ -310,10 +330,6 @@ export class Conversation {
           const { messages } = await this.api.after(this.newest, here.signal, 1)
           this.#take(messages, true)
           stumbled = 0
-        }
-        if (Date.now() - asked > STANDING_EVERY) {
-          asked = Date.now()
-          this.#ask()
         }
       } catch (problem) {
         if (here.signal.aborted) break
@@ -352,7 +368,7 @@ export class Conversation {
     if ('draft' in news) return this.show.draft(news.draft)
     if (this.joined !== mine.session && !this.cookie) this.#adopt(mine.session)
     this.show.outbox(this.outbox, false)
-    if (this.watching) this.#catchUp().then(() => this.#follow())
+    if (this.watching) this.#resume()
   }
 
   #stored({ key }) {
@@ -373,10 +389,7 @@ export class Conversation {
   #seen() {
     clearTimeout(this.hiding)
     if (document.visibilityState === 'visible') return this.wake()
-    this.hiding = setTimeout(() => {
-      this.following?.abort()
-      this.following = null
-    }, HIDDEN_FOR)
+    this.hiding = setTimeout(() => this.#stopFollowing(), HIDDEN_FOR)
   }
 
   #pause(time) {
@@ -394,12 +407,13 @@ export class Conversation {
   #empty() {
     this.messages.clear()
     this.newest = this.highest = this.asked = 0
+    this.loaded = false
+    this.era += 1
     this.show.emptied()
   }
 
   #forget() {
-    this.following?.abort()
-    this.following = null
+    this.#stopFollowing()
     this.keeping.forget()
     this.joined = null
     this.#empty()

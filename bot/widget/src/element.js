@@ -86,6 +86,7 @@ class SignpostChat extends HTMLElement {
     this.#unread(0)
     this.conversation.open()
     this.conversation.markSeen()
+    this.panel.settleIn()
     if (focus) this.panel.focusTitle()
   }
 
@@ -176,7 +177,7 @@ class SignpostChat extends HTMLElement {
     const kept = this.page ? null : this.conversation.keeping.read().language
     const wished = kept ?? this.getAttribute('language') ?? document.documentElement.lang
     const language = (wished || 'en').slice(0, 2).toLowerCase()
-    return LANGUAGES[language] ? language : 'en'
+    return LANGUAGES.includes(language) ? language : 'en'
   }
 }
 

@@ -55,7 +55,7 @@ export class MessageView {
   settle(entry, title) {
     const choices = entry.querySelector('.choices')
     if (!choices) return
-    if (title) choices.replaceWith(h('p', { class: 'quiet chosen' }, this.words.say('chosen', { title })))
+    if (title) choices.replaceWith(h('p', { class: 'quiet' }, this.words.say('chosen', { title })))
     else choices.remove()
   }
 
@@ -110,7 +110,7 @@ export class MessageView {
   #sources(sources) {
     const page = ({ title, url }) =>
       /^(https?:\/\/|\/)/.test(url ?? '')
-        ? h('a', { href: new URL(url, `${this.server}/`), target: '_blank', rel: 'noopener noreferrer' }, `${title || url} `, h('span', {}, this.words.say('new_tab')))
+        ? h('a', { href: new URL(url, `${this.server}/`), target: '_blank', rel: 'noopener noreferrer' }, `${title || url} ${this.words.say('new_tab')}`)
         : title
     return h(
       'details',
@@ -121,7 +121,7 @@ export class MessageView {
   }
 
   #choices(choices, entry) {
-    const pick = (choice) => h('li', {}, h('button', { type: 'button', class: 'choice', dir: 'auto', onclick: () => this.act.choose(choice, entry) }, choice.title))
+    const pick = (choice) => h('li', {}, h('button', { type: 'button', class: 'choice', 'data-id': choice.id, dir: 'auto', onclick: () => this.act.choose(choice, entry) }, choice.title))
     return h('ul', { class: 'choices', 'aria-label': this.words.say('choose') }, choices.map(pick))
   }
 

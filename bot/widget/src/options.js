@@ -34,7 +34,7 @@ function person(panel) {
 
 function language({ words, host }) {
   const code = words.given.code
-  const list = h('select', { id: 'language' }, Object.entries(LANGUAGES).map(([id, name]) => h('option', { value: id, lang: id, selected: id === code }, name)))
+  const list = h('select', { id: 'language' }, LANGUAGES.map((id) => h('option', { value: id, lang: id, selected: id === code }, new Intl.DisplayNames(id, { type: 'language' }).of(id))))
   return h(
     'div',
     { class: 'row' },

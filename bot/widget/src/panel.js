@@ -18,8 +18,8 @@ export class Panel {
       canRead: () => Boolean(this.speech.voice('en')),
       read: (button, text, label) => this.speech.toggle(button, text, 'en', label),
     })
-    this.speech.whenReady(() => this.redraw())
     this.#build()
+    this.speech.whenReady(() => this.redraw())
   }
 
   #build() {
@@ -60,7 +60,7 @@ export class Panel {
       this.form
     )
     this.#aboutThis()
-    this.text.value = this.conversation.keeping.read().draft
+    this.text.value = this.shared = this.conversation.keeping.read().draft
     this.resize(this.conversation.keeping.read().size ?? 0)
     this.redraw()
   }
@@ -106,12 +106,17 @@ export class Panel {
   }
 
   outbox(items, waits) {
-    for (const item of items) {
+    for (const entry of this.fresh.querySelectorAll('.pending')) {
+      // another tab sent it
+      if (!items.some((item) => item.client_id === entry.dataset.clientId)) entry.remove()
+    }
+    const known = new Set([...this.conversation.messages.values()].map((message) => message.client_id))
+    for (const item of items.filter((one) => !known.has(one.client_id))) {
       const entry = this.#pendingEntry(item.client_id)
       if (entry) this.view.fate(entry, waits || entry.classList.contains('waits'))
       else {
         this.fresh.append(this.view.pending(item, waits))
-        this.#spoken(item.text)
+        this.#spoken(item.text, Infinity, item.choice)
         this.#toNewest(false)
       }
     }
@@ -163,7 +168,8 @@ export class Panel {
   }
 
   draft(text) {
-    if (this.element.getRootNode().activeElement !== this.text || document.visibilityState === 'hidden') this.text.value = text
+    // what is being written here at the same time stays
+    if (this.text.value === this.shared) this.text.value = this.shared = text
   }
 
   emptied() {
@@ -177,8 +183,6 @@ export class Panel {
     this.#aboutThis()
     this.notice('cleared')
   }
-
-  unread() {}
 
   started() {
     this.about.querySelectorAll('select').forEach((select) => (select.disabled = true))
@@ -249,14 +253,14 @@ export class Panel {
     if (author === 'staff') (this.greeted ??= new Set()).add(name)
   }
 
-  // A button that was offered before the parent spoke is no longer one. Staff's questions (was this answered?) stay until answered.
-  #spoken(text, seq = Infinity) {
-    for (const entry of this.element.querySelectorAll('.message')) {
-      if (Number(entry.dataset.seq) > seq || !entry.querySelector('.choices')) continue
-      const titles = [...entry.querySelectorAll('.choice')].map((choice) => choice.textContent)
-      const title = titles.includes(text) ? text : null
-      if (title || entry.matches('.assistant')) this.view.settle(entry, title)
-    }
+  // What Signpost offered before the parent spoke is over. A question of staff (was this answered?) stays until it is answered: by this
+  // `choice`, or by one of its titles where only one question has it.
+  #spoken(text, seq = Infinity, choice = null) {
+    const titled = (entry) => [...entry.querySelectorAll('.choice')].some((button) => (choice ? button.dataset.id === choice : button.textContent === text))
+    const open = [...this.element.querySelectorAll('.message')].filter((entry) => !(Number(entry.dataset.seq) > seq) && entry.querySelector('.choices'))
+    const [answered, ...others] = open.filter((entry) => !entry.matches('.assistant') && titled(entry))
+    if (answered && !others.length) this.view.settle(answered, text)
+    for (const entry of open.filter((one) => one.matches('.assistant'))) this.view.settle(entry, titled(entry) ? text : null)
   }
 
   #furnish() {
@@ -293,14 +297,15 @@ export class Panel {
     const text = this.text.value.trim()
     if (!text) return this.#wrong(this.words.say('empty'))
     if (text.length > LONGEST) return this.#wrong(this.words.say('too_long'))
-    this.text.value = ''
+    this.text.value = this.shared = ''
+    clearTimeout(this.drafting)
     this.#send(text)
     this.text.focus({ preventScroll: true })
   }
 
   #send(text) {
     this.#wrong('')
-    if (this.told === 'cleared' || this.told === 'ended') this.notice('')
+    if (!['offline', 'away', 'busy'].includes(this.told)) this.notice('')
     this.conversation.say(text)
   }
 
@@ -321,7 +326,7 @@ export class Panel {
 
   #drafted() {
     clearTimeout(this.drafting)
-    this.drafting = setTimeout(() => this.conversation.draft(this.text.value), 200)
+    this.drafting = setTimeout(() => this.conversation.draft((this.shared = this.text.value)), 200)
   }
 
   #wrong(message) {

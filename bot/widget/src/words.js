@@ -2,7 +2,7 @@
 /* global ENGLISH -- put here by bot/widget/build.py from bot/widget/words/en.json */
 const english = ENGLISH
 
-export const LANGUAGES = { en: 'English', pl: 'Polski', pt: 'Português', ro: 'Română', uk: 'Українська', ar: 'العربية', bn: 'বাংলা' }
+export const LANGUAGES = ['en', 'pl', 'pt', 'ro', 'uk', 'ar', 'bn']
 
 export class Words {
   constructor(given = english) {
@@ -11,7 +11,7 @@ export class Words {
 
   // The words of `language`; English where they cannot be had.
   static async of(language, server) {
-    if (language === 'en' || !LANGUAGES[language]) return new Words()
+    if (language === 'en' || !LANGUAGES.includes(language)) return new Words()
     try {
       const answer = await fetch(`${server}/widget/words/${language}.json`, { credentials: 'omit' })
       return new Words(answer.ok ? await answer.json() : english)
@@ -34,6 +34,7 @@ export class Words {
 
   #date(text, options) {
     const locale = this.given.code === 'en' ? 'en-GB' : this.given.code
-    return new Intl.DateTimeFormat(locale, { timeZone: 'Europe/London', ...options }).format(new Date(text))
+    // England writes no comma after the day of the week
+    return new Intl.DateTimeFormat(locale, { timeZone: 'Europe/London', ...options }).format(new Date(text)).replace(/^(\w+day),/, '$1')
   }
 }

@@ -245,7 +245,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('deputy_id', sa.String(length=32), nullable=True))
         batch_op.create_foreign_key('staff_deputy', 'staff', ['deputy_id'], ['id'])
 
-    # ### end Alembic commands ###
+    _replies_that_nobody_has_fetched_yet()
 
 
 def _what_is_known_of_older_queries() -> None:
@@ -257,6 +257,14 @@ def _what_is_known_of_older_queries() -> None:
     op.execute(
         "INSERT INTO questions (id, query_id, seq, no, text, mark) SELECT queries.id, queries.id, asked_seq, 1, messages.text, 'open' "
         "FROM queries JOIN messages ON messages.conversation_id = queries.conversation_id AND messages.seq = queries.asked_seq"
+    )
+
+
+def _replies_that_nobody_has_fetched_yet() -> None:
+    op.execute(
+        "INSERT INTO deliveries (id, idempotency_key, conversation_id, message_id, query_id, channel, seq, part, parts, body, state, attempts, created_at) "
+        "SELECT replies.id, messages.id || '\\:0', messages.conversation_id, messages.id, replies.query_id, 'web', messages.seq, 0, 1, messages.text, 'waiting', 0, replies.at "
+        "FROM replies JOIN messages ON messages.id = replies.message_id WHERE replies.delivered_at IS NULL"
     )
 
 

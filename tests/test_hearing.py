@@ -1,0 +1,139 @@
+"""Free words read as facts: what people write, what it comes to, and what must not be taken for a fact."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.knowledge.answers import Answers
+from bot.knowledge.guide_book import Guides
+from bot.knowledge.hearing import Heard, with_what_follows
+from bot.settings import ROOT
+
+GUIDES = Guides.load(ROOT / "data" / "policy", Answers.load(ROOT / "data" / "answers"))
+HEARING = GUIDES.hearing
+INPUTS = {**GUIDES.responsibility.inputs, **GUIDES.five_questions.inputs}
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("My son has an EHCP and physio is written in section F. The NHS say it's more than they normally provide.", dict(plan="final", need_in_plan="yes", section="F", over_core="yes")),
+        ("who is responsible for the speech therapy in my son's EHCP?", dict(plan="final", need_in_plan="yes")),
+        ("she doesn't have a plan", dict(plan="none")),
+        ("we've only got a draft plan", dict(plan="draft")),
+        ("There is no plan yet, we are being assessed for an EHCP", dict(plan="assessment under way")),
+        ("he has an old statement", dict(plan="old Statement")),
+        ("it's not in the plan", dict(need_in_plan="no")),
+        ("NHS says LA, LA says NHS", dict(bounced="yes")),
+        ("the nhs say it's the council's job and the council say it's the nhs", dict(bounced="yes")),
+        ("private OT report, nhs has never assessed her", dict(assessed="no")),
+        ("the school bought in a private SLT but is stopping paying", dict(provider="school has bought it in", stopping="yes")),
+        ("we pay privately", dict(provider="we pay")),
+        ("he was discharged by the nhs but it's still in section F", dict(section="F", discharged="yes")),
+        ("It's not section F, it's section G", dict(section="G")),
+        ("section F, no wait, it is section G", dict(section="G")),
+        ("it is in both sections F and G", dict(section="both")),
+        ("we live in Wales", dict(area="outside England")),
+        ("our pupil has an EHCP. SALT 6 hrs a term, section F. Service says not core.", dict(plan="final", need_in_plan="yes", section="F", over_core="yes")),
+    ],
+)
+def test_what_a_message_says_by_itself(text, facts):
+    assert HEARING.facts(text, GUIDES.responsibility.inputs) == facts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Who is responsible for the therapy in the plan?",
+        "is it section F or G?",
+        "what is section F?",
+        "do we need an EHCP?",
+        "what if it is more than the core offer?",
+        "our plan is to ask again",
+        "the physio from the hospital saw her in March but the report is private",
+        "my daughter's therapy",
+        "hello",
+        "",
+    ],
+)
+def test_questions_suppositions_and_riddles_are_no_facts(text):
+    assert HEARING.facts(text, GUIDES.responsibility.inputs) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("plan", "yes", "final"),
+        ("plan", "yes but its a draft", "draft"),
+        ("plan", "not yet, being assessed", "assessment under way"),
+        ("plan", "nope", "none"),
+        ("section", "the education bit", "F"),
+        ("section", "no idea", "unsure"),
+        ("section", "I think F but not certain", "unsure"),
+        ("over_core", "nobody said that", "no"),
+        ("over_core", "they said its more than they do", "yes"),
+        ("over_core", "no they said we'd get what's in the plan", "no"),
+        ("assessed", "no nobody from the nhs has seen him", "no"),
+        ("assessed", "yes, she was seen by nhs physio", "yes"),
+        ("assessed", "by a private one", "no"),
+        ("provider", "the school pays", "school has bought it in"),
+        ("provider", "noone at the moment", "nobody"),
+        ("provider", "us", "we pay"),
+        ("bounced", "no, only the NHS said it", "no"),
+        ("area", "Winchester", "hampshire"),
+        ("q1", "no they said she is behind", "no"),
+        ("q2", "yes", "no"),
+        ("q2", "no one has said that", "yes"),
+        ("q2", "they said it could help", "yes"),
+        ("q3", "paediatrician said autism assessment", "yes"),
+        ("q4", "tried the sheets, didnt help", "no"),
+        ("q4", "havent tried any", "yes"),
+        ("q5", "she has a TA but needs more", "yes"),
+        ("q5", "Not sure", "unsure"),
+    ],
+)
+def test_a_reply_to_a_question(name, text, value):
+    assert HEARING.reply(text, INPUTS[name]) == Heard(value)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_every_button_can_be_typed_and_every_question_can_be_answered_with_not_sure(name):
+    asked = INPUTS[name]
+    if asked.asked:
+        assert {HEARING.reply(v.title, asked).value for v in asked.values.values()} == set(asked.values)
+        assert HEARING.reply("i dont know", asked).value == "unsure"
+
+
+@pytest.mark.parametrize(("name", "text"), [("assessed", "the physio from the hospital saw her in March but the report is private"), ("assessed", "yes but privately")])
+def test_what_can_be_read_in_two_ways_is_neither(name, text):
+    assert HEARING.reply(text, INPUTS[name]) == Heard(unclear=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("why do you ask?", "why"),
+        ("why", "why"),
+        ("what does that mean", "meaning"),
+        ("stop", "leave"),
+        ("i give up", "leave"),
+        ("carry on", "resume"),
+        ("go back", "back"),
+        ("start again", "restart"),
+        ("why was she discharged?", None),
+        ("the school stopped it", None),
+        ("it was fine", None),
+    ],
+)
+def test_what_is_wanted_of_the_guide_itself(text, wish):
+    assert HEARING.wish(text) == wish
+
+
+def test_a_section_means_a_plan_unless_something_else_was_said():
+    assert with_what_follows({"section": "F"}) == {"section": "F", "need_in_plan": "yes", "plan": "final"}
+    assert with_what_follows({"section": "F", "plan": "draft"})["plan"] == "draft"
+
+
+def test_a_very_long_message_is_read_in_no_time():
+    text = "the nhs said the council and they said the plan was not " * 2000
+    assert HEARING.facts(text, GUIDES.responsibility.inputs) is not None and HEARING.reply(text, INPUTS["assessed"]) is not None

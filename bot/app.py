@@ -37,6 +37,7 @@ from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
 from bot.clock import Clock, new_id
 from bot.conversations.engine import RasaEngine
+from bot.conversations.erasure import OwnWords
 from bot.conversations.listeners import Listeners
 from bot.conversations.log import ConversationLog, Waiting
 from bot.conversations.masked import MaskedEngine, listed
@@ -53,8 +54,10 @@ from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
 from bot.privacy.masking import Masker
+from bot.privacy.retention import Retention
 from bot.settings import ROOT, SettingProblem, Settings, variable
 from bot.store.database import Database
+from bot.store.keys import open_keyring
 from bot.widget.routes import routes as widget_routes
 
 if TYPE_CHECKING:
@@ -83,6 +86,8 @@ class Signpost:
     turns: Turns
     guides: Guides
     sign_in: SignIn
+    own_words: OwnWords
+    retention: Retention
 
     @property
     def desk(self) -> QueryDesk:
@@ -98,13 +103,14 @@ class Signpost:
     def build(cls, settings: Settings, clock: Clock = Clock(), senders: Sequence[Sender] = ()) -> "Signpost":
         """Put the parts together; `senders` are the channels that push. Raises AnswerProblem, AreaProblem, PolicyProblem,
         TableProblem or SettingProblem for what cannot be used."""
-        database = Database(settings.database)
+        database = Database(settings.database, open_keyring(settings, settings.database))
         areas = dict(load_areas(ROOT / "data" / "areas"))
         answers = Answers.load(ROOT / "data" / "answers")
         owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
         public_numbers = [number for area in areas.values() for number in area.public_numbers]
         masker = Masker.load(ROOT / "data" / "policy" / "names.yml", public_numbers)
         log = ConversationLog(database, clock, owner, timedelta(seconds=settings.engine_timeout + 10))
+        retention = Retention(database, {id: area.kept_days for id, area in areas.items()}, settings.area, clock)
         office = Office.build(
             database,
             clock,
@@ -117,6 +123,7 @@ class Signpost:
             undo=timedelta(seconds=settings.undo_seconds),
             mail=Mail(settings.site) if settings.smtp_host else None,
             post=_post(settings),
+            nightly=[retention.nightly],
         )
         engine = RasaEngine(settings.engine, settings.engine_token, settings.engine_timeout)
         listeners = Listeners()
@@ -146,6 +153,8 @@ class Signpost:
             turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
             guides=Guides.load(ROOT / "data" / "policy", answers),
             sign_in=SignIn(database, clock, _one_of(settings, "second_step", SECOND_STEP)),
+            own_words=OwnWords(database, office.cycle, engine, clock, timedelta(seconds=settings.engine_timeout + 10)),
+            retention=retention,
         )
 
     def services(self) -> Services:
@@ -185,6 +194,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         areas=signpost.areas,
         default_area=signpost.settings.area,
         reply_wait=signpost.settings.reply_wait,
+        own_words=signpost.own_words,
     )
 
     telegram = _telegram(signpost)
@@ -193,7 +203,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
     async def lifespan(app: Starlette):
         await to_thread.run_sync(signpost.desk.check)
         await signpost.turns.recover(including_fresh=signpost.database.is_sqlite)
-        sweeper = asyncio.create_task(_recover_for_ever(signpost.turns))
+        sweeper = asyncio.create_task(_tend_for_ever(signpost))
         if telegram is not None:
             await telegram.start()
         yield
@@ -264,13 +274,15 @@ def _telegram_routes(telegram: TelegramChannel | None, chat: web.WebChat) -> lis
     return telegram_page.routes(telegram, chat)
 
 
-async def _recover_for_ever(turns: Turns) -> None:
+async def _tend_for_ever(signpost: Signpost) -> None:
+    """Unfinished turns of a dead app are taken, and the engine forgets what was deleted."""
     while True:
         await asyncio.sleep(RECOVER_EVERY)
-        try:
-            await turns.recover()
-        except Exception:
-            logger.exception("looking for unfinished turns failed; it is tried again")
+        for tend in (signpost.turns.recover, signpost.own_words.forget):
+            try:
+                await tend()
+            except Exception:
+                logger.exception("%s failed; it is tried again", tend.__qualname__)
 
 
 def _actions(signpost: Signpost):

@@ -20,9 +20,11 @@ from bot.settings import ROOT, SettingProblem, Settings, variable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Signpost: answers, and a query cycle that ends.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
+keys_app = typer.Typer(no_args_is_help=True, help="The keys of what is encrypted at rest.")
 staff_app = typer.Typer(no_args_is_help=True, help="The staff directory.")
 app.add_typer(db_app, name="db")
 app.add_typer(staff_app, name="staff")
+app.add_typer(keys_app, name="keys")
 
 
 def _settings() -> Settings:
@@ -30,6 +32,12 @@ def _settings() -> Settings:
         return Settings.from_environment()
     except SettingProblem as problem:
         raise SystemExit(str(problem)) from problem
+
+
+def _database():
+    from bot.store.database import Database
+
+    return Database(_settings().database)
 
 
 def _signpost():
@@ -44,7 +52,7 @@ def settings() -> None:
     in_force = _settings()
     for entry in fields(Settings):
         value = getattr(in_force, entry.name)
-        shown = "(set)" if entry.name.endswith(("token", "password", "secret")) and value else value
+        shown = "(set)" if entry.name.endswith(("token", "password", "secret", "keys")) and value else value
         print(f"{variable(entry.name):28} {shown!s:22} {entry.metadata['about']}")
 
 
@@ -173,6 +181,51 @@ def db_upgrade() -> None:
     print("The database is up to date.")
 
 
+@keys_app.command("list")
+def keys_list() -> None:
+    """List the keys by id, newest first, and how many values each seals."""
+    from bot.privacy.rotation import in_use
+
+    database = _database()
+    counted = in_use(database)
+    for id in database.keys.ids:
+        uses = [use for use, key in (("seals", database.keys.current), ("seals addresses", database.keys.of_addresses)) if key == id]
+        print(f"{id}  {counted.pop(id, 0):8} values  {', '.join(uses)}")
+    for id, number in counted.items():
+        print(f"{id}  {number:8} values  NOT AT HAND")
+    raise SystemExit(1 if counted else 0)
+
+
+@keys_app.command("new")
+def keys_new() -> None:
+    """Print a new key for SIGNPOST_KEYS, where the keys are not kept in a file."""
+    from bot.store.keys import new_key, written
+
+    print(written([new_key()]), end="")
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    addresses: Annotated[bool, typer.Option(help="Also give addresses (Telegram chats) the new key; stop everything else first")] = False,
+) -> None:
+    """Make a new key and seal everything with it. With keys in the environment: seal with the first of them."""
+    from bot.privacy.rotation import rotate
+
+    done = rotate(_settings(), addresses)
+    print(f"Sealed anew: {done.sealed} values. Newest key: {done.current}.")
+    if done.unused:
+        print(f"Nothing needs {', '.join(done.unused)} any more but backups made with it. `signpost keys retire` puts it aside.")
+
+
+@keys_app.command("retire")
+def keys_retire() -> None:
+    """Put keys that seal nothing any more aside, into a file of their own beside the key file: older backups still need them."""
+    from bot.privacy.rotation import retire
+
+    retired, where = retire(_settings())
+    print(f"Put aside in {where}: {', '.join(retired)}." if retired else "Every key is needed.")
+
+
 @staff_app.command("add")
 def staff_add(
     email: str,
@@ -243,6 +296,42 @@ def ledger(as_json: Annotated[bool, typer.Option("--json", help="Machine-readabl
         for name, value in counted.as_json().items():
             print(f"{name:12} {value}")
     raise SystemExit(0 if counted.balances else 1)
+
+
+@app.command()
+def erase(
+    named: Annotated[str, typer.Argument(help="A query's reference, or a conversation's id")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+) -> None:
+    """Delete everything that was written in a conversation, on a family's wish. Open questions are withdrawn and their leads told."""
+    signpost = _signpost()
+    conversation_id = signpost.own_words.find(named)
+    if conversation_id is None:
+        raise SystemExit(f"There is no query and no conversation {named!r}.")
+    for query in signpost.own_words.at_stake(conversation_id):
+        print(f"Still open: {query.reference}, with {query.lead}, promised by {query.due_on:%-d %B %Y}. It would be withdrawn.")
+    if not yes and not typer.confirm("Delete what was written? This cannot be undone."):
+        raise SystemExit("Nothing was deleted.")
+    record = signpost.own_words.erase(conversation_id, wished_by="operator")
+    print(f"Deleted: {record.messages} messages and {record.queries} questions. The running app has the engine forget them within seconds.")
+    print("Backups still hold them, encrypted, until they are thrown away.")
+
+
+@app.command("copy")
+def copy_of(named: Annotated[str, typer.Argument(help="A query's reference, or a conversation's id")]) -> None:
+    """Print everything that is kept of a conversation, as JSON, for a family that asks for it (UK GDPR articles 15 and 20)."""
+    signpost = _signpost()
+    conversation_id = signpost.own_words.find(named)
+    if conversation_id is None:
+        raise SystemExit(f"There is no query and no conversation {named!r}.")
+    print(json.dumps(signpost.own_words.copy(conversation_id), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def retention() -> None:
+    """Delete what has been kept long enough, counted first. The worker does this every night; this does it now."""
+    cleared = _signpost().retention.run()
+    print(f"Deleted: {cleared.conversations} conversations, {cleared.others} other rows.")
 
 
 @app.command()

@@ -35,6 +35,8 @@ class Settings:
     reply_wait: float = _setting(8.0, "seconds a posted message waits for its answer before 202 is given")
     data_dir: str = _setting("", "where database, model and files live; empty: var/ beside the code")
     database_url: str = _setting("", "SQLAlchemy address; empty: SQLite in the data directory")
+    keys: str = _setting("", "keys of what is encrypted at rest, id:base64 with commas between, the newest first; empty: the key file")
+    key_file: str = _setting("", "file of those keys; empty: keys/signpost.keys beside the SQLite database or in the data directory")
     area: str = _setting("somerset", "council area of a conversation that names none (a file in data/areas/)")
     rate_limits: str = _setting("on", "`off` lifts the limits per address and session, for tests and evaluation")
     train: str = _setting("on", "`off` serves the model that is there although the data has changed since")

@@ -51,8 +51,8 @@ def in_scope(member: Staff) -> ColumnElement[bool]:
 
 
 def conversations_in_scope(member: Staff) -> ColumnElement[bool]:
-    """The conversations that this member may review: of their areas, and if they became queries, with one in their scope."""
-    here = in_areas(member, Conversation.area)
+    """The conversations that this member may review: of their areas or of none, and if they became queries, with one in their scope."""
+    here = in_areas(member, Conversation.area) | (Conversation.area == "")
     if member.role != "lead" or not member.team:
         return here
     any_query = aliased(Query)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from bot.store.sealing import Sealed
 from bot.store.tables import Base, Staff, where
 
 
@@ -62,7 +63,7 @@ class Note(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id", ondelete="CASCADE"), index=True)
     staff_id: Mapped[str] = mapped_column(ForeignKey("staff.id"))
-    text: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Sealed("notes.text"))
     at: Mapped[datetime]
 
     staff: Mapped[Staff] = relationship()

@@ -5,8 +5,8 @@ import sqlalchemy as sa
 
 import bot.store.tables
 
-revision = '0010'
-down_revision = '0003'
+revision = '0011'
+down_revision = '0010'
 branch_labels = None
 depends_on = None
 
@@ -189,14 +189,14 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('query_id')
     )
     with op.batch_alter_table('staff', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('totp_secret', sa.String(length=64), nullable=True))
+        batch_op.add_column(sa.Column('totp_secret', sa.Text(), nullable=True))
         batch_op.add_column(sa.Column('totp_step', sa.Integer(), server_default='0', nullable=False))
         batch_op.add_column(sa.Column('oidc_subject', sa.String(length=255), nullable=True))
         batch_op.create_unique_constraint('staff_oidc_subject', ['oidc_subject'])
 
     with op.batch_alter_table('staff_sessions', schema=None) as batch_op:
         batch_op.add_column(sa.Column('stage', sa.String(length=12), server_default='full', nullable=False))
-        batch_op.add_column(sa.Column('new_secret', sa.String(length=64), nullable=True))
+        batch_op.add_column(sa.Column('new_secret', sa.Text(), nullable=True))
         batch_op.create_check_constraint('stage_known', "stage IN ('full', 'second_step', 'set_up')")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
@@ -28,6 +28,7 @@ MOST_GUESSES = 3
 class Guess:
     """A topic that the bot thought of, and how sure it was (0 to 100)."""
 
+    topic: str
     title: str
     percent: int
 
@@ -51,6 +52,7 @@ class Said:
     guesses: Sequence[Guess]
     failed: str
     reply: Reply | None
+    topic: str = ""
 
 
 @dataclass(frozen=True)
@@ -204,14 +206,19 @@ class QueryReader:
         }
 
     def _said(self, message: Message, query: Query, replies: Mapping[str, Reply]) -> Said:
-        understood: Mapping[str, Any] = message.understanding or {}
-        ranking = understood.get("intent_ranking") or ([understood["intent"]] if understood.get("intent") else [])
-        guesses = [
-            Guess(self._title(str(guess["name"])), round(100 * float(guess.get("confidence") or 0)))
-            for guess in ranking[:MOST_GUESSES]
-            if isinstance(guess, dict) and guess.get("name")
-        ]
-        return Said(message, message.seq == query.asked_seq, guesses, str(understood.get("engine") or ""), replies.get(message.id))
+        return said_of(message, message.seq == query.asked_seq, replies.get(message.id), self._title)
 
     def _title(self, topic: str) -> str:
         return self._answers.title(topic) if topic in self._answers else topic.replace("_", " ").capitalize()
+
+
+def said_of(message: Message, is_question: bool, reply: Reply | None, title: Callable[[str], str]) -> Said:
+    """A message with the bot's best guesses beside it; `title` gives a topic's plain title."""
+    understood: Mapping[str, Any] = message.understanding or {}
+    ranking = understood.get("intent_ranking") or ([understood["intent"]] if understood.get("intent") else [])
+    guesses = [
+        Guess(str(guess["name"]), title(str(guess["name"])), round(100 * float(guess.get("confidence") or 0)))
+        for guess in ranking[:MOST_GUESSES]
+        if isinstance(guess, dict) and guess.get("name")
+    ]
+    return Said(message, is_question, guesses, str(understood.get("engine") or ""), reply, title(message.topic) if message.topic else "")

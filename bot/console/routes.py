@@ -11,12 +11,13 @@ from bot.console.account_pages import AccountPages
 from bot.console.frame import Frame, Get, Post
 from bot.console.inbox_pages import InboxPages
 from bot.console.query_pages import QueryPages
+from bot.console.review_pages import ReviewPages
 from bot.console.sign_in_pages import SignInPages
 
 if TYPE_CHECKING:
     from bot.app import Signpost
 
-GROUPS = (InboxPages, QueryPages, AccountPages)
+GROUPS = (InboxPages, QueryPages, ReviewPages, AccountPages)
 
 
 def console_pages(frame: Frame) -> list[Get | Post]:

@@ -46,7 +46,7 @@ from bot.conversations.standing import Standings
 from bot.conversations.senders import Sender
 from bot.conversations.turns import Turns
 from bot.console.routes import console_routes
-from bot.console.sign_in import SignIn
+from bot.console.sign_in import SECOND_STEP, SignIn
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area, load_areas
 from bot.knowledge.guide_book import Guides
@@ -55,7 +55,7 @@ from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
 from bot.privacy.masking import Masker
 from bot.privacy.retention import Retention
-from bot.settings import ROOT, SettingProblem, Settings
+from bot.settings import ROOT, SettingProblem, Settings, variable
 from bot.store.database import Database
 from bot.store.keys import open_keyring
 from bot.widget.routes import routes as widget_routes
@@ -152,7 +152,7 @@ class Signpost:
             listeners=listeners,
             turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
             guides=Guides.load(ROOT / "data" / "policy", answers),
-            sign_in=SignIn(database, clock),
+            sign_in=SignIn(database, clock, _one_of(settings, "second_step", SECOND_STEP)),
             own_words=OwnWords(database, office.cycle, engine, clock, timedelta(seconds=settings.engine_timeout + 10)),
             retention=retention,
         )
@@ -163,6 +163,13 @@ class Signpost:
         return Services(
             self.topics, self.answers, self.areas, self.settings.area, self.desk, self.office.reception, self.settings.site, contacts, self.guides
         )
+
+
+def _one_of(settings: Settings, name: str, known: Sequence[str]) -> str:
+    value = getattr(settings, name).lower()
+    if value not in known:
+        raise SettingProblem(f"{variable(name)} must be one of {', '.join(known)}, not {value!r}")
+    return value
 
 
 def _post(settings: Settings) -> Smtp | None:

@@ -24,6 +24,8 @@ keys_app = typer.Typer(no_args_is_help=True, help="The keys of what is encrypted
 staff_app = typer.Typer(no_args_is_help=True, help="The staff directory.")
 app.add_typer(db_app, name="db")
 app.add_typer(staff_app, name="staff")
+examples_app = typer.Typer(no_args_is_help=True, help="Training examples that staff proposed and approved.")
+app.add_typer(examples_app, name="examples")
 app.add_typer(keys_app, name="keys")
 
 
@@ -52,7 +54,7 @@ def settings() -> None:
     in_force = _settings()
     for entry in fields(Settings):
         value = getattr(in_force, entry.name)
-        shown = "(set)" if entry.name.endswith(("token", "password", "keys")) and value else value
+        shown = "(set)" if entry.name.endswith(("token", "password", "secret", "keys")) and value else value
         print(f"{variable(entry.name):28} {shown!s:22} {entry.metadata['about']}")
 
 
@@ -296,6 +298,22 @@ def staff_away(email: str, first: str, last: str) -> None:
     except Refused as problem:
         raise SystemExit(str(problem)) from problem
     print(f"{member.name} is away from {first} to {last}.")
+
+
+@examples_app.command("export")
+def examples_export(out: Annotated[Optional[Path], typer.Option(help="Write here; nothing: to the screen")] = None) -> None:
+    """Write approved examples that data/nlu/ does not hold yet as Rasa NLU YAML, ready for a commit."""
+    from bot.console.examples import Examples
+
+    signpost = _signpost()
+    text = Examples(signpost.database, signpost.clock, signpost.masker, signpost.topics, ROOT / "data" / "nlu").export()
+    if not text:
+        print("There is nothing to export: no approved example that data/nlu/ does not hold.", file=sys.stderr)
+    elif out is None:
+        print(text, end="")
+    else:
+        out.write_text(text, encoding="utf-8")
+        print(f"Written to {out}. Move the lines into data/nlu/, run the tests, then train.", file=sys.stderr)
 
 
 @app.command()

@@ -165,6 +165,10 @@ def conversation_routes(chat: WebChat, prefix: str, token_of: Callable[[Request]
     async def standing(request: Request) -> Response:
         return JSONResponse(await to_thread.run_sync(chat.standings.of, await conversation(request)))
 
+    async def typing(request: Request) -> Response:
+        await to_thread.run_sync(chat.standings.parent_types, await conversation(request))
+        return Response(status_code=204)
+
     async def copy(request: Request) -> Response:
         copied = await to_thread.run_sync(chat.own_words.copy, await conversation(request))
         return JSONResponse(copied, headers={"Content-Disposition": 'attachment; filename="signpost-chat.json"'})
@@ -179,6 +183,7 @@ def conversation_routes(chat: WebChat, prefix: str, token_of: Callable[[Request]
         return JSONResponse({"erased": True})
 
     return [
+        Route(f"{prefix}/typing", typing, methods=["POST"]),
         Route(f"{prefix}/copy", copy, methods=["GET"]),
         Route(f"{prefix}/erase", erase, methods=["POST"]),
         Route(f"{prefix}/messages", post, methods=["POST"]),

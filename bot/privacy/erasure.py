@@ -9,6 +9,7 @@ from sqlalchemy import Update, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from bot.clock import new_id
+from bot.store.console import ExampleProposal, Note, SavedConversation, Summary, Tag, Typing
 from bot.store.cycle import Alert, ConversationToken, Delivery, Email, Explanation, Promise, Question, ReturnCode
 from bot.store.privacy import Erasure, Forgetting
 from bot.store.tables import Choice, Conversation, Draft, Message, Query, QueryEvent, Reply
@@ -26,10 +27,12 @@ def empty(session: Session, conversation_id: str, now: datetime, wished_by: str)
     conversation = session.get_one(Conversation, conversation_id, with_for_update=True)
     queries = list(session.scalars(select(Query.id).where(Query.conversation_id == conversation_id)))
     own = {"conversation_id": conversation_id, "queries": queries}
-    for table in (Choice, Delivery, ReturnCode, ConversationToken, TelegramCode, TelegramQuiet):
+    for table in (Choice, Delivery, ReturnCode, ConversationToken, TelegramCode, TelegramQuiet, Tag, SavedConversation, Typing):
         session.execute(delete(table).where(table.conversation_id == conversation_id).execution_options(synchronize_session=False))
-    for table in (Draft, Email):
+    for table in (Draft, Email, Note, Summary):
         session.execute(delete(table).where(table.query_id.in_(queries)).execution_options(synchronize_session=False))
+    undecided = delete(ExampleProposal).where(ExampleProposal.conversation_id == conversation_id, ExampleProposal.state == "proposed")
+    session.execute(undecided.execution_options(synchronize_session=False))
     for statement in _emptied(**own):
         session.execute(statement.execution_options(synchronize_session=False))
     conversation.external_id = conversation.token_hash = conversation.school = conversation.held_query_id = conversation.guide = None
@@ -64,9 +67,9 @@ def remove(session: Session, conversation_id: str, now: datetime, wished_by: str
     record = _record(session, conversation, now, wished_by, len(queries))
     _to_be_forgotten(session, conversation_id, now)
     session.flush()
-    for table in (Choice, Delivery, ReturnCode, ConversationToken, TelegramCode, TelegramQuiet):
+    for table in (Choice, Delivery, ReturnCode, ConversationToken, TelegramCode, TelegramQuiet, Tag, SavedConversation, Typing):
         session.execute(delete(table).where(table.conversation_id == conversation_id).execution_options(synchronize_session=False))
-    for table in (Draft, Reply, Question, Explanation, Alert, Email, Promise, QueryEvent):
+    for table in (Draft, Note, Summary, Reply, Question, Explanation, Alert, Email, Promise, QueryEvent):
         session.execute(delete(table).where(table.query_id.in_(queries)).execution_options(synchronize_session=False))
     session.execute(delete(Message).where(Message.conversation_id == conversation_id).execution_options(synchronize_session=False))
     session.execute(delete(Query).where(Query.conversation_id == conversation_id).execution_options(synchronize_session=False))

@@ -7,7 +7,7 @@ from importlib import import_module
 from sqlalchemy import MetaData
 
 # Modules that describe tables; each registers its own.
-TABLES = ("tables", "cycle", "telegram", "privacy")
+TABLES = ("tables", "cycle", "telegram", "privacy", "console")
 
 
 def all_tables() -> MetaData:

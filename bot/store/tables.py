@@ -138,7 +138,7 @@ class Staff(Base):
     """A member of staff. `areas`, `topics`, `therapies`, `languages` and `schools` empty mean all of them, nothing special.
 
     `duty` leads stand in where no lead fits, `deputy_id` is who stands in for this one. Leave is in `leave`; `away_until` is leave that
-    has begun.
+    has begun. With a `totp_secret` signing in takes a second step; `totp_step` is the newest code's, which opens once only.
     """
 
     __tablename__ = "staff"
@@ -160,13 +160,19 @@ class Staff(Base):
     active: Mapped[bool] = mapped_column(default=True)
     away_until: Mapped[date | None]
     password_hash: Mapped[str]
+    totp_secret: Mapped[str | None] = mapped_column(Sealed("staff.totp_secret"))
+    totp_step: Mapped[int] = mapped_column(default=0, server_default="0")
+    oidc_subject: Mapped[str | None] = mapped_column(unique=True)
     created_at: Mapped[datetime]
 
     __table_args__ = (CheckConstraint("role IN ('lead', 'coordinator', 'manager', 'auditor')", name="role_known"),)
 
 
 class StaffSession(Base):
-    """A signed-in browser. Only the hash of its cookie is kept."""
+    """A browser that is signed in (`stage` full), or has given its password only: `second_step` is owed, or must be `set_up` first.
+
+    Only the hash of its cookie is kept. `new_secret` is a second step that is being set up.
+    """
 
     __tablename__ = "staff_sessions"
 
@@ -175,8 +181,12 @@ class StaffSession(Base):
     csrf: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    stage: Mapped[str] = mapped_column(String(12), default="full", server_default="full")
+    new_secret: Mapped[str | None] = mapped_column(Sealed("staff_sessions.new_secret"))
 
     staff: Mapped[Staff] = relationship()
+
+    __table_args__ = (CheckConstraint("stage IN ('full', 'second_step', 'set_up')", name="stage_known"),)
 
 
 class SignInAttempt(Base):

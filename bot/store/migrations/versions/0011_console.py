@@ -112,7 +112,7 @@ def upgrade() -> None:
 
     op.create_table('reviews',
     sa.Column('conversation_id', sa.String(length=32), nullable=False),
-    sa.Column('flagged', sa.Boolean(), server_default=sa.text('0'), nullable=False),
+    sa.Column('flagged', sa.Boolean(), server_default=sa.false(), nullable=False),
     sa.Column('reviewed_at', bot.store.tables.Instant(timezone=True), nullable=True),
     sa.Column('reviewed_by', sa.String(length=32), nullable=True),
     sa.ForeignKeyConstraint(['conversation_id'], ['conversations.id'], ondelete='CASCADE'),

@@ -53,7 +53,7 @@ class Links:
             return
         before = session.scalar(select(Conversation).where(Conversation.channel == CHANNEL, Conversation.external_id == str(chat_id)))
         if before is not None:
-            before.external_id = f"{chat_id}/{before.id}"
+            before.external_id, before.former_address = f"{chat_id}/{before.id}", str(chat_id)
             session.flush()
         conversation.channel, conversation.external_id, conversation.unreachable_since = CHANNEL, str(chat_id), None
         unread = (Delivery.conversation_id == conversation_id, Delivery.channel != CHANNEL, Delivery.state == "waiting")
@@ -67,4 +67,4 @@ class Links:
 
 def of_chat(chat_id: int):
     """The condition under which a conversation is, or was, that chat's."""
-    return (Conversation.channel == CHANNEL) & or_(Conversation.external_id == str(chat_id), Conversation.external_id.startswith(f"{chat_id}/"))
+    return (Conversation.channel == CHANNEL) & or_(Conversation.external_id == str(chat_id), Conversation.former_address == str(chat_id))

@@ -31,7 +31,8 @@ def empty(session: Session, conversation_id: str, now: datetime, wished_by: str)
         session.execute(delete(table).where(table.query_id.in_(queries)).execution_options(synchronize_session=False))
     for statement in _emptied(**own):
         session.execute(statement.execution_options(synchronize_session=False))
-    conversation.external_id = conversation.token_hash = conversation.school = conversation.held_query_id = None
+    conversation.external_id = conversation.former_address = conversation.token_hash = None
+    conversation.school = conversation.held_query_id = conversation.guide = None
     conversation.dispatched_seq = conversation.last_seq
     _to_be_forgotten(session, conversation_id, now)
     record = _record(session, conversation, now, wished_by, len(queries))
@@ -81,7 +82,14 @@ def _to_be_forgotten(session: Session, conversation_id: str, now: datetime) -> N
 def _record(session: Session, conversation: Conversation, now: datetime, wished_by: str, queries: int) -> Erasure:
     messages = session.scalar(select(func.count()).select_from(Message).where(Message.conversation_id == conversation.id)) or 0
     record = Erasure(
-        id=new_id(), at=now, wished_by=wished_by, area=conversation.area, channel=conversation.channel, messages=messages, queries=queries
+        id=new_id(),
+        at=now,
+        conversation_id=conversation.id,
+        wished_by=wished_by,
+        area=conversation.area,
+        channel=conversation.channel,
+        messages=messages,
+        queries=queries,
     )
     session.add(record)
     return record

@@ -244,7 +244,7 @@ def _telegram(signpost: Signpost) -> TelegramChannel | None:
     if not signpost.settings.telegram_token:
         return None
     from bot.channels.telegram import TelegramChannel
-    from bot.channels.telegram_intake import Services as TelegramServices
+    from bot.channels.telegram_chats import Services as TelegramServices
 
     lent = TelegramServices(
         database=signpost.database,

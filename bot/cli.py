@@ -66,6 +66,7 @@ def run() -> None:
     given = _settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    _check_telegram(given)
     own_engine = not given.engine_url
     token = given.engine_token or new_secret()
     try:
@@ -99,6 +100,19 @@ def run() -> None:
     threading.Thread(target=_announce, args=(given, supervisor), daemon=True).start()
     supervisor.watch()
     print("Stopped.")
+
+
+def _check_telegram(given: Settings) -> None:
+    """Refuse settings of Telegram that cannot be used, and say what to think of before real parents use it."""
+    if not given.telegram_token:
+        return
+    from bot.channels.telegram import check
+
+    try:
+        check(given)
+    except SettingProblem as problem:
+        raise SystemExit(f"Signpost did not start: {problem}") from problem
+    print(f"Telegram is on ({given.telegram_mode}). It is another company's service: docs/telegram.md says what to think of before real parents use it.\n", flush=True)
 
 
 def _prepare_database(given: Settings) -> None:

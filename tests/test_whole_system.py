@@ -203,6 +203,51 @@ def test_a_hanging_engine_is_told_of_and_works_again_when_it_wakes(system: Runni
     assert parent.says("thank you so much")[0]["topic"] == "thank"
 
 
+def staff_act(staff: httpx.Client, page: str, act: str, **fields: str) -> httpx.Response:
+    """Post a form of a query's page."""
+    html = staff.get(page).text
+    hidden = {name: re.search(rf'name="{name}" value="([^"]*)"', html)[1] for name in ("csrf", "version")}
+    return staff.post(f"{page}/{act}", data={**hidden, **fields})
+
+
+def test_while_a_person_has_the_chat_the_bot_is_quiet_whatever_is_typed_or_restarted(system: Running):
+    parent = Parent(system.url)
+    [told] = parent.says("I want to speak to a real person please")
+    with closing(staff_browser(system, told["query"]["lead"])) as staff:
+        reference = told["query"]["reference"]
+        page = re.search(rf'href="(/console/queries/[0-9a-f]+)"[^>]*>\s*{reference}', staff.get("/console").text).group(1)
+        assert staff_act(staff, page, "start").status_code == 200
+        [notice] = parent.says("How long is the waiting list?")
+        assert "has this conversation now" in notice["text"]
+        assert parent.says("/restart") == [] and parent.says("Who pays for the service?") == []
+        assert parent.says("my son is choking and his lips are going blue")[0]["outcome"] == "urgent"
+        [status] = parent.says(f"What is happening with my question {reference}?")
+        assert status["topic"] == "query_status" and "working on it" in status["text"] and "Next," in status["text"]
+        os.kill(system.children()["engine"], signal.SIGKILL)
+        time.sleep(0.5)
+        system.wait_until_ready()
+        assert parent.says("Who pays for the service?") == []
+        assert staff_act(staff, page, "hand-back").status_code == 200
+        assert parent.says("Who pays for the service?")[0]["topic"] == "core_offer_funding"
+        form = reply_form(staff.get(page).text)
+        questions = re.findall(r'name="(mark-[0-9a-f]+)"', staff.get(page).text)
+        staff.post(form.pop("action"), data={**form, "text": "Two months.", **dict.fromkeys(questions, "answered")})
+    asked = parent.after(0)[-1]
+    [thanks] = parent.presses(next(c for c in asked["choices"] if c["title"] == "Yes"))
+    assert thanks["query"]["state"] == "confirmed"
+
+
+def test_a_worker_runs_beside_the_app_and_one_that_dies_is_replaced(system: Running):
+    first = system.children()["worker"]
+    os.kill(first, signal.SIGKILL)
+    until = time.monotonic() + 30
+    while system.children().get("worker") in (None, first) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert system.children()["worker"] != first
+    with closing(staff_browser(system, "Basil Hawthornden")) as staff:
+        assert "The worker has stopped" not in staff.get("/console").text
+
+
 def test_the_app_killed_between_accept_and_reply_answers_exactly_once(tmp_path):
     """Needs no trained model: the engine here is a double that hangs until the app is dead."""
     with EngineDouble() as engine:

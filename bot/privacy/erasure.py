@@ -12,6 +12,7 @@ from bot.clock import new_id
 from bot.store.cycle import Alert, ConversationToken, Delivery, Email, Explanation, Promise, Question, ReturnCode
 from bot.store.privacy import Erasure, Forgetting
 from bot.store.tables import Choice, Conversation, Draft, Message, Query, QueryEvent, Reply
+from bot.store.telegram import TelegramCode, TelegramQuiet
 
 ERASED = "(deleted)"
 
@@ -25,14 +26,13 @@ def empty(session: Session, conversation_id: str, now: datetime, wished_by: str)
     conversation = session.get_one(Conversation, conversation_id, with_for_update=True)
     queries = list(session.scalars(select(Query.id).where(Query.conversation_id == conversation_id)))
     own = {"conversation_id": conversation_id, "queries": queries}
-    for table in (Choice, Delivery, ReturnCode, ConversationToken):
+    for table in (Choice, Delivery, ReturnCode, ConversationToken, TelegramCode, TelegramQuiet):
         session.execute(delete(table).where(table.conversation_id == conversation_id).execution_options(synchronize_session=False))
     for table in (Draft, Email):
         session.execute(delete(table).where(table.query_id.in_(queries)).execution_options(synchronize_session=False))
     for statement in _emptied(**own):
         session.execute(statement.execution_options(synchronize_session=False))
-    conversation.external_id = conversation.former_address = conversation.token_hash = None
-    conversation.school = conversation.held_query_id = conversation.guide = None
+    conversation.external_id = conversation.token_hash = conversation.school = conversation.held_query_id = conversation.guide = None
     conversation.dispatched_seq = conversation.last_seq
     _to_be_forgotten(session, conversation_id, now)
     record = _record(session, conversation, now, wished_by, len(queries))
@@ -44,7 +44,7 @@ def empty(session: Session, conversation_id: str, now: datetime, wished_by: str)
 def _emptied(conversation_id: str, queries: Sequence[str]) -> list[Update]:
     of_conversation = Message.conversation_id == conversation_id
     return [
-        update(Message).where(of_conversation).values(text=ERASED, understanding=None, command=None, client_id=None, sources=[], choices=[]),
+        update(Message).where(of_conversation).values(text=ERASED, understanding=None, command=None, client_id=None, request_id=None, sources=[], choices=[]),
         update(Message).where(of_conversation, Message.turn_state == "asked").values(turn_state="done"),
         update(Reply).where(Reply.query_id.in_(queries)).values(text=ERASED, comment=None, marks={}),
         update(Question).where(Question.query_id.in_(queries)).values(text=ERASED),
@@ -64,7 +64,7 @@ def remove(session: Session, conversation_id: str, now: datetime, wished_by: str
     record = _record(session, conversation, now, wished_by, len(queries))
     _to_be_forgotten(session, conversation_id, now)
     session.flush()
-    for table in (Choice, Delivery, ReturnCode, ConversationToken):
+    for table in (Choice, Delivery, ReturnCode, ConversationToken, TelegramCode, TelegramQuiet):
         session.execute(delete(table).where(table.conversation_id == conversation_id).execution_options(synchronize_session=False))
     for table in (Draft, Reply, Question, Explanation, Alert, Email, Promise, QueryEvent):
         session.execute(delete(table).where(table.query_id.in_(queries)).execution_options(synchronize_session=False))

@@ -18,7 +18,7 @@ class Erasure(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
-    conversation_id: Mapped[str] = mapped_column(String(32))
+    conversation_id: Mapped[str] = mapped_column(String(32), default="", server_default="")
     wished_by: Mapped[str] = mapped_column(String(12))
     area: Mapped[str] = mapped_column(String(40))
     channel: Mapped[str] = mapped_column(String(20))

@@ -49,8 +49,7 @@ class Base(DeclarativeBase):
 class Conversation(Base):
     """One person's chat on one channel. `last_seq` is the number of its newest message; `area` is empty while nobody has named one.
 
-    `external_id` is the person's address on a channel that pushes (a Telegram chat id), `former_address` the same where another
-    conversation has that address now, `dispatched_seq` the newest message for which
+    `external_id` is the person's address on a channel that pushes (a Telegram chat id), `dispatched_seq` the newest message for which
     deliveries were made there, `unreachable_since` when the channel said that it reaches them no more. While `held_query_id` is set a
     person has the conversation and the bot is quiet; `hold_told` says whether the parent was told so. `guide` is where its guide stands
     (`form`, `slots`), for an engine that has forgotten the conversation. `masking_told_seq` is the message after which the parent was told
@@ -62,7 +61,6 @@ class Conversation(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     channel: Mapped[str] = mapped_column(String(20))
     external_id: Mapped[str | None] = mapped_column(SealedAddress("conversations.external_id"))
-    former_address: Mapped[str | None] = mapped_column(SealedAddress("conversations.former_address"), index=True)
     token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     area: Mapped[str] = mapped_column(String(40))
     role: Mapped[str] = mapped_column(String(20), default="parent")
@@ -86,7 +84,7 @@ class Message(Base):
     """One message of a conversation, in order of `seq`.
 
     A parent's message has a `turn_state`: `asked` until its turn is done (claimed by one app until `claimed_until`), then `done`.
-    Messages that answer it carry its seq as `answers_seq`.
+    Messages that answer it carry its seq as `answers_seq`. `request_id` is the request that brought it, or that it answers, in the logs.
     """
 
     __tablename__ = "messages"
@@ -109,6 +107,7 @@ class Message(Base):
     query_id: Mapped[str | None] = mapped_column(ForeignKey("queries.id"))
     answers_seq: Mapped[int | None]
     understanding: Mapped[dict[str, Any] | None] = mapped_column(SealedJSON("messages.understanding"))
+    request_id: Mapped[str | None] = mapped_column(String(32))
     turn_state: Mapped[str | None] = mapped_column(String(10))
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     claimed_until: Mapped[datetime | None]

@@ -115,7 +115,10 @@ export class Conversation {
   }
 
   async #resume() {
-    if (this.exists) await this.#catchUp()
+    if (this.exists) {
+      await this.#catchUp()
+      this.#askSoon()
+    }
     this.#follow()
   }
 
@@ -273,6 +276,7 @@ export class Conversation {
     }
     if (fresh.length) {
       this.show.messages(fresh, live)
+      if (fresh.some((message) => message.author !== 'parent')) this.#askSoon()
       if (this.watching && document.visibilityState === 'visible') this.markSeen()
     }
     this.show.working()
@@ -350,7 +354,6 @@ export class Conversation {
   #heard(message, signal, well) {
     well()
     if (!signal.aborted) this.#take([message], true)
-    if (message.query || message.author !== 'parent') this.#askSoon()
   }
 
   #askSoon() {

@@ -12,9 +12,9 @@ depends_on = None
 
 TEXT, JSON, ADDRESS, NUMBER = sa.Text(), sa.JSON(), sa.String(length=255), sa.BigInteger()
 # looked up by what they equal
-ADDRESSES = ('conversations.external_id', 'conversations.former_address', 'telegram_updates.chat_id')
+ADDRESSES = ('conversations.external_id', 'telegram_updates.chat_id')
 SEALED = {
-    'conversations': {'external_id': ADDRESS, 'former_address': TEXT, 'guide': JSON},
+    'conversations': {'external_id': ADDRESS, 'guide': JSON},
     'messages': {'text': TEXT, 'understanding': JSON},
     'queries': {'ended_reason': sa.String(length=400)},
     'query_events': {'detail': JSON},
@@ -33,10 +33,6 @@ BATCH = 500
 def upgrade() -> None:
     with op.batch_alter_table('conversations', schema=None) as batch_op:
         batch_op.add_column(sa.Column('masking_told_seq', sa.Integer(), nullable=True))
-        batch_op.add_column(sa.Column('former_address', sa.Text(), nullable=True))
-        batch_op.create_index('ix_conversations_former_address', ['former_address'], unique=False)
-    # "chat/conversation" marks a conversation whose chat goes on in another one
-    op.execute("UPDATE conversations SET former_address = substr(external_id, 1, length(external_id) - 33) WHERE external_id LIKE '%/%'")
     with op.batch_alter_table('rate_counts', schema=None) as batch_op:
         batch_op.add_column(sa.Column('until', Instant(timezone=True), nullable=True))
     op.execute("DELETE FROM rate_counts")
@@ -56,7 +52,6 @@ def _new_tables() -> None:
     op.create_table('erasures',
     sa.Column('id', sa.String(length=32), nullable=False),
     sa.Column('at', Instant(timezone=True), nullable=False),
-    sa.Column('conversation_id', sa.String(length=32), nullable=False),
     sa.Column('wished_by', sa.String(length=12), nullable=False),
     sa.Column('area', sa.String(length=40), nullable=False),
     sa.Column('channel', sa.String(length=20), nullable=False),

@@ -360,6 +360,41 @@ def copy_of(named: Annotated[str, typer.Argument(help="A query's reference, or a
 
 
 @app.command()
+def backup(
+    file: Path,
+    check: Annotated[bool, typer.Option("--check", help="Only read the backup through and count what is in it")] = False,
+) -> None:
+    """Write an encrypted backup of everything, while the service runs. It opens with the keys only, which are not in it."""
+    from bot.privacy.backup import BackupProblem, make, read
+
+    try:
+        contents = read(file, _database().keys) if check else make(_database(), file)
+    except (BackupProblem, OSError) as problem:
+        raise SystemExit(str(problem)) from problem
+    print(f"{file} is whole: {contents.total} rows of {len(contents.rows)} tables, made {contents.made_at:%-d %B %Y %H:%M} UTC.")
+
+
+@app.command()
+def restore(
+    file: Path,
+    replace: Annotated[bool, typer.Option("--replace", help="Delete what is in the database first")] = False,
+    key_file: Annotated[Optional[Path], typer.Option(help="Keys of the backup, if they are not those in use")] = None,
+) -> None:
+    """Put a backup into the database, which must be empty or --replace be given. Stop the service first."""
+    from bot.privacy.backup import BackupProblem, restore as put_back
+    from bot.store.keys import KeyProblem, read_file
+    from bot.store.sealing import Keyring
+
+    try:
+        database = _database()
+        database.upgrade()
+        contents = put_back(database, file, replace, Keyring(read_file(key_file)) if key_file else None)
+    except (BackupProblem, KeyProblem) as problem:
+        raise SystemExit(str(problem)) from problem
+    print(f"Restored: {contents.total} rows of {len(contents.rows)} tables, as they were on {contents.made_at:%-d %B %Y at %H:%M} UTC.")
+
+
+@app.command()
 def retention() -> None:
     """Delete what has been kept long enough, counted first. The worker does this every night; this does it now."""
     cleared = _signpost().retention.run()

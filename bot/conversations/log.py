@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from bot.clock import Clock, new_id, new_secret
 from bot.conversations.outbound import Outbound
+from bot.logs import request_id
 from bot.store.cycle import ConversationToken, Delivery, ReturnCode
 from bot.store.database import Database
 from bot.store.tables import Choice, Conversation, Message, Query
@@ -194,6 +195,7 @@ class ConversationLog:
                 "text": text,
                 "at": now,
                 "client_id": client_id,
+                "request_id": request_id.get(),
                 "command": command,
                 "sources": [],
                 "choices": [],
@@ -282,6 +284,7 @@ class ConversationLog:
                 "sources": [dict(source) for source in outbound.sources],
                 "choices": [_shown(id, choice) for id, choice in offered],
                 "query_id": outbound.query_id,
+                "request_id": request_id.get(),
                 "answers_seq": answers_seq,
             }
             messages.append(message)

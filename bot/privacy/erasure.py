@@ -47,7 +47,7 @@ def empty(session: Session, conversation_id: str, now: datetime, wished_by: str)
 def _emptied(conversation_id: str, queries: Sequence[str]) -> list[Update]:
     of_conversation = Message.conversation_id == conversation_id
     return [
-        update(Message).where(of_conversation).values(text=ERASED, understanding=None, command=None, client_id=None, sources=[], choices=[]),
+        update(Message).where(of_conversation).values(text=ERASED, understanding=None, command=None, client_id=None, request_id=None, sources=[], choices=[]),
         update(Message).where(of_conversation, Message.turn_state == "asked").values(turn_state="done"),
         update(Reply).where(Reply.query_id.in_(queries)).values(text=ERASED, comment=None, marks={}),
         update(Question).where(Question.query_id.in_(queries)).values(text=ERASED),
@@ -85,7 +85,14 @@ def _to_be_forgotten(session: Session, conversation_id: str, now: datetime) -> N
 def _record(session: Session, conversation: Conversation, now: datetime, wished_by: str, queries: int) -> Erasure:
     messages = session.scalar(select(func.count()).select_from(Message).where(Message.conversation_id == conversation.id)) or 0
     record = Erasure(
-        id=new_id(), at=now, wished_by=wished_by, area=conversation.area, channel=conversation.channel, messages=messages, queries=queries
+        id=new_id(),
+        at=now,
+        conversation_id=conversation.id,
+        wished_by=wished_by,
+        area=conversation.area,
+        channel=conversation.channel,
+        messages=messages,
+        queries=queries,
     )
     session.add(record)
     return record

@@ -11,12 +11,14 @@ from bot.store.tables import Base
 
 
 class Erasure(Base):
-    """That a conversation's words were deleted: when, on whose wish and how much. It names no person and no conversation."""
+    """That a conversation's words were deleted: when, on whose wish and how much. The conversation's id is random and names nobody; with
+    it, what comes back from an older backup is deleted again."""
 
     __tablename__ = "erasures"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
+    conversation_id: Mapped[str] = mapped_column(String(32), default="", server_default="")
     wished_by: Mapped[str] = mapped_column(String(12))
     area: Mapped[str] = mapped_column(String(40))
     channel: Mapped[str] = mapped_column(String(20))

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import Column, Table, Text, TypeDecorator
+from sqlalchemy import Column, ColumnElement, Table, Text, TypeDecorator
 from sqlalchemy.sql.schema import MetaData
 from sqlalchemy.types import TypeEngine
 
@@ -124,12 +124,21 @@ def _parts(sealed: str, place: str) -> tuple[str, str, bytes]:
 class _NotCompared(TypeEngine.Comparator):
     """A sealed column can only be tested for NULL: no other comparison in the database could ever be right."""
 
+    holds = frozenset({"is_", "is_not"})
+
     def operate(self, op, *other, **kwargs):
-        if op.__name__ not in ("is_", "is_not"):
+        # with another column: SQLAlchemy itself asks whether two are the same
+        if op.__name__ not in self.holds and not (other and isinstance(other[0], ColumnElement)):
             raise TypeError(f"a sealed column cannot be compared in the database ({op.__name__})")
         return super().operate(op, *other, **kwargs)
 
     reverse_operate = operate
+
+
+class _ComparedWhole(_NotCompared):
+    """An address can be looked for by the whole of it, never by a part."""
+
+    holds = frozenset({"is_", "is_not", "eq", "ne", "in_op", "not_in_op"})
 
 
 class Sealed(TypeDecorator):
@@ -175,7 +184,7 @@ class SealedAddress(Sealed):
     """Where somebody can be reached: encrypted at rest, and still found by what it equals."""
 
     cache_ok = True
-    comparator_factory = TypeEngine.Comparator
+    comparator_factory = _ComparedWhole
 
     def process_bind_param(self, value: str | None, dialect) -> str | None:
         return None if value is None else dialect.keys.seal_address(value, self.place)

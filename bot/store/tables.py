@@ -84,7 +84,7 @@ class Message(Base):
     """One message of a conversation, in order of `seq`.
 
     A parent's message has a `turn_state`: `asked` until its turn is done (claimed by one app until `claimed_until`), then `done`.
-    Messages that answer it carry its seq as `answers_seq`.
+    Messages that answer it carry its seq as `answers_seq`. `request_id` is the request that brought it, or that it answers, in the logs.
     """
 
     __tablename__ = "messages"
@@ -107,6 +107,7 @@ class Message(Base):
     query_id: Mapped[str | None] = mapped_column(ForeignKey("queries.id"))
     answers_seq: Mapped[int | None]
     understanding: Mapped[dict[str, Any] | None] = mapped_column(SealedJSON("messages.understanding"))
+    request_id: Mapped[str | None] = mapped_column(String(32))
     turn_state: Mapped[str | None] = mapped_column(String(10))
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     claimed_until: Mapped[datetime | None]

@@ -45,6 +45,7 @@ from bot.conversations.outbound import Outbound
 from bot.conversations.standing import Standings
 from bot.conversations.senders import Sender
 from bot.conversations.turns import Turns
+from bot.console.answers import AnswerChanges
 from bot.console.routes import console_routes
 from bot.console.sign_in import SECOND_STEP, SignIn
 from bot.knowledge.answers import Answers
@@ -86,8 +87,17 @@ class Signpost:
     turns: Turns
     guides: Guides
     sign_in: SignIn
+    answer_changes: AnswerChanges
     own_words: OwnWords
     retention: Retention
+
+    def refresh(self) -> None:
+        """Take up what staff have changed meanwhile, in this app or another: approved answers."""
+        self.answer_changes.refresh()
+
+    async def refreshed(self) -> None:
+        """`refresh` for a coroutine."""
+        await to_thread.run_sync(self.refresh)
 
     @property
     def desk(self) -> QueryDesk:
@@ -106,6 +116,7 @@ class Signpost:
         database = Database(settings.database, open_keyring(settings, settings.database))
         areas = dict(load_areas(ROOT / "data" / "areas"))
         answers = Answers.load(ROOT / "data" / "answers")
+        topics = dict(load_topics(ROOT / "data" / "topics.yml"))
         owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
         public_numbers = [number for area in areas.values() for number in area.public_numbers]
         masker = Masker.load(ROOT / "data" / "policy" / "names.yml", public_numbers)
@@ -142,7 +153,7 @@ class Signpost:
             settings=settings,
             clock=clock,
             database=database,
-            topics=dict(load_topics(ROOT / "data" / "topics.yml")),
+            topics=topics,
             answers=answers,
             areas=areas,
             office=office,
@@ -153,6 +164,7 @@ class Signpost:
             turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
             guides=Guides.load(ROOT / "data" / "policy", answers),
             sign_in=SignIn(database, clock, _one_of(settings, "second_step", SECOND_STEP)),
+            answer_changes=AnswerChanges(database, clock, answers, areas, {id: topic.area for id, topic in topics.items()}, read_yaml(ROOT / "data" / "policy" / "never_say.yml")),
             own_words=OwnWords(database, office.cycle, engine, clock, timedelta(seconds=settings.engine_timeout + 10)),
             retention=retention,
         )
@@ -202,6 +214,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
     @asynccontextmanager
     async def lifespan(app: Starlette):
         await to_thread.run_sync(signpost.desk.check)
+        await to_thread.run_sync(signpost.refresh)
         await signpost.turns.recover(including_fresh=signpost.database.is_sqlite)
         sweeper = asyncio.create_task(_tend_for_ever(signpost))
         if telegram is not None:
@@ -275,10 +288,10 @@ def _telegram_routes(telegram: TelegramChannel | None, chat: web.WebChat) -> lis
 
 
 async def _tend_for_ever(signpost: Signpost) -> None:
-    """Unfinished turns of a dead app are taken, and the engine forgets what was deleted."""
+    """Unfinished turns of a dead app are taken, the engine forgets what was deleted, and what staff changed elsewhere is taken up."""
     while True:
         await asyncio.sleep(RECOVER_EVERY)
-        for tend in (signpost.turns.recover, signpost.own_words.forget):
+        for tend in (signpost.turns.recover, signpost.own_words.forget, signpost.refreshed):
             try:
                 await tend()
             except Exception:

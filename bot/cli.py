@@ -316,6 +316,21 @@ def examples_export(out: Annotated[Optional[Path], typer.Option(help="Write here
         print(f"Written to {out}. Move the lines into data/nlu/, run the tests, then train.", file=sys.stderr)
 
 
+answers_app = typer.Typer(no_args_is_help=True, help="The answers that staff have changed.")
+app.add_typer(answers_app, name="answers")
+
+
+@answers_app.command("export")
+def answers_export() -> None:
+    """Write what is live otherwise than data/answers/ says as a diff: `signpost answers export | git apply`."""
+    from bot.console.answer_export import diff
+
+    text = diff(ROOT / "data" / "answers", _signpost().answer_changes.to_export())
+    print(text or "", end="")
+    if not text:
+        print("There is nothing to export: every answer is as data/answers/ says.", file=sys.stderr)
+
+
 @app.command()
 def ledger(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable")] = False) -> None:
     """Count the queries: logged = open + confirmed + withdrawn + silent + closed. Exit 1 when it does not balance."""

@@ -12,13 +12,14 @@ from bot.console.answer_pages import AnswerPages
 from bot.console.frame import Frame, Get, Post
 from bot.console.inbox_pages import InboxPages
 from bot.console.query_pages import QueryPages
+from bot.console.report_pages import ReportPages
 from bot.console.review_pages import ReviewPages
 from bot.console.sign_in_pages import SignInPages
 
 if TYPE_CHECKING:
     from bot.app import Signpost
 
-GROUPS = (InboxPages, QueryPages, ReviewPages, AnswerPages, AccountPages)
+GROUPS = (InboxPages, QueryPages, ReviewPages, AnswerPages, ReportPages, AccountPages)
 
 
 def console_pages(frame: Frame) -> list[Get | Post]:

@@ -35,6 +35,16 @@ def guide_left(turn: Turn) -> list[dict[str, Any]]:
     return [ActiveLoop(None), SlotSet("requested_slot", None), SlotSet(SLOT, {**state, "state": LEFT})]
 
 
+def as_left(services: Services, turn: Turn) -> dict[str, Any] | None:
+    """Where the guide under way stands once it is left, to go with the message that leaves it."""
+    state = turn.slots.get(SLOT) or {}
+    guide = services.guides.named(state.get("name"))
+    if guide is None or not guide_left(turn):
+        return None
+    slots = {**services.guides.facts(guide, turn.slots), SLOT: {**state, "state": LEFT}, "last_topic": turn.last_topic}
+    return {"form": None, "slots": slots}
+
+
 def resume_choices(services: Services, turn: Turn) -> tuple[OfferedChoice, ...]:
     """The button that goes on with the guide that is being left."""
     guide = services.guides.named((turn.slots.get(SLOT) or {}).get("name"))

@@ -73,9 +73,10 @@ class GuideWords:
 
     def changes(self, facts: Facts) -> Outbound:
         """The answers so far, each with a button that asks it again."""
+        role = self._turn.role
         given = [asked for name, asked in self._guide.inputs.items() if asked.asked and name in facts]
         choices = tuple(
-            OfferedChoice(filled(f"{asked.ask_for(self._turn.role)} ({asked.values[facts[asked.name]].title_for(self._turn.role)})", self._words()), self._command(asks=asked.name))
+            OfferedChoice(filled(f"{asked.ask_for(role)} ({asked.values[facts[asked.name]].title_for(role)})", self._words()), self._command(asks=asked.name))
             for asked in given
         )
         text = self.say("guide_change" if choices else "guide_nothing_to_change")

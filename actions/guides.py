@@ -13,7 +13,7 @@ from anyio import to_thread
 from rasa_sdk.events import FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions.guide_return import ASKING, DONE, LEFT, form_of, is_correction
+from actions.guide_return import ASKING, DONE, LEFT, as_left, form_of, is_correction
 from actions.guide_words import GuideWords
 from actions.speaking import Turn
 from actions.topics import TopicAction
@@ -225,7 +225,7 @@ class GuideForm(TopicAction):
         """An answer that was not understood: asked again, and passed to a person when that fails too."""
         missed, words = course.state.get("missed", 0) + 1, self._words(turn)
         if missed >= _PATIENCE:
-            await self.pass_on(dispatcher, turn, self.guide.topic, words.say("guide_lost"), words.go_on())
+            await self.pass_on(dispatcher, turn, self.guide.topic, words.say("guide_lost"), words.go_on(), as_left(self.services, turn))
             course.state.pop("missed", None)
             return self._events(course, None, LEFT)
         course.state["missed"] = missed

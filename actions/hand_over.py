@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actions.follow_up import FollowUp
-from actions.guide_return import back_to_guide, guide_left, resume_choices
+from actions.guide_return import as_left, back_to_guide, guide_left, resume_choices
 
 
 class HandOver(FollowUp):
@@ -21,7 +21,7 @@ class HandOver(FollowUp):
             if self.meet(dispatcher, turn):
                 return []
         case = next((t for t in turn.topics if topics[t].kind == "case"), None)
-        await self.pass_on(dispatcher, turn, case, choices=resume_choices(self.services, turn))
+        await self.pass_on(dispatcher, turn, case, choices=resume_choices(self.services, turn), guide=as_left(self.services, turn))
         for topic in turn.topics:
             if topics[topic].kind not in ("case", "urgent"):
                 self.answer(dispatcher, turn, topic)

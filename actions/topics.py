@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Any, Mapping, Sequence
 
 from anyio import to_thread
 from rasa_sdk.executor import CollectingDispatcher
@@ -59,11 +59,18 @@ class TopicAction(SignpostAction):
         return False
 
     async def pass_on(
-        self, dispatcher: CollectingDispatcher, turn: Turn, topic: str | None, before: str = "", choices: Sequence[OfferedChoice] = ()
+        self,
+        dispatcher: CollectingDispatcher,
+        turn: Turn,
+        topic: str | None,
+        before: str = "",
+        choices: Sequence[OfferedChoice] = (),
+        guide: Mapping[str, Any] | None = None,
     ) -> None:
         """Open a query for this message, with everything told in a guide, and say who has it (H-T2-R9).
 
-        `topic` is what it is about, if that was understood; `before` stands in for the topic's wording.
+        `topic` is what it is about, if that was understood; `before` stands in for the topic's wording; `guide` is where a guide that is
+        left for it stands.
         """
         services = self.services
         card = await to_thread.run_sync(
@@ -92,5 +99,6 @@ class TopicAction(SignpostAction):
                 sources=tuple(s.as_json() for s in wording.sources) if wording else (),
                 choices=tuple(choices),
                 query_id=card.id,
+                guide=guide,
             ),
         )

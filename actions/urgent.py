@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anyio import to_thread
 
-from actions.guide_return import guide_left
+from actions.guide_return import as_left, guide_left
 from actions.speaking import SignpostAction, query_words, return_words
 from bot.conversations.outbound import Outbound
 
@@ -35,6 +35,7 @@ class Urgent(SignpostAction):
                 topic=topic,
                 sources=tuple(s.as_json() for s in wording.sources),
                 query_id=card.id,
+                guide=as_left(services, turn),
             ),
         )
         return guide_left(turn)

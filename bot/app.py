@@ -37,22 +37,28 @@ from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
 from bot.clock import Clock, new_id
 from bot.conversations.engine import RasaEngine
+from bot.conversations.erasure import OwnWords
 from bot.conversations.listeners import Listeners
 from bot.conversations.log import ConversationLog, Waiting
+from bot.conversations.masked import MaskedEngine, listed
 from bot.conversations.outbound import Outbound
 from bot.conversations.standing import Standings
 from bot.conversations.senders import Sender
 from bot.conversations.turns import Turns
+from bot.console.answers import AnswerChanges
 from bot.console.routes import console_routes
-from bot.console.sign_in import SignIn
+from bot.console.sign_in import SECOND_STEP, SignIn
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area, load_areas
 from bot.knowledge.guide_book import Guides
 from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
 from bot.pages.rendering import page
-from bot.settings import ROOT, SettingProblem, Settings
+from bot.privacy.masking import Masker
+from bot.privacy.retention import Retention
+from bot.settings import ROOT, SettingProblem, Settings, variable
 from bot.store.database import Database
+from bot.store.keys import open_keyring
 from bot.widget.routes import routes as widget_routes
 
 if TYPE_CHECKING:
@@ -76,10 +82,22 @@ class Signpost:
     office: Office
     log: ConversationLog
     engine: RasaEngine
+    masker: Masker
     listeners: Listeners
     turns: Turns
     guides: Guides
     sign_in: SignIn
+    answer_changes: AnswerChanges
+    own_words: OwnWords
+    retention: Retention
+
+    def refresh(self) -> None:
+        """Take up what staff have changed meanwhile, in this app or another: approved answers."""
+        self.answer_changes.refresh()
+
+    async def refreshed(self) -> None:
+        """`refresh` for a coroutine."""
+        await to_thread.run_sync(self.refresh)
 
     @property
     def desk(self) -> QueryDesk:
@@ -95,11 +113,15 @@ class Signpost:
     def build(cls, settings: Settings, clock: Clock = Clock(), senders: Sequence[Sender] = ()) -> "Signpost":
         """Put the parts together; `senders` are the channels that push. Raises AnswerProblem, AreaProblem, PolicyProblem,
         TableProblem or SettingProblem for what cannot be used."""
-        database = Database(settings.database)
+        database = Database(settings.database, open_keyring(settings, settings.database))
         areas = dict(load_areas(ROOT / "data" / "areas"))
         answers = Answers.load(ROOT / "data" / "answers")
+        topics = dict(load_topics(ROOT / "data" / "topics.yml"))
         owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
+        public_numbers = [number for area in areas.values() for number in area.public_numbers]
+        masker = Masker.load(ROOT / "data" / "policy" / "names.yml", public_numbers)
         log = ConversationLog(database, clock, owner, timedelta(seconds=settings.engine_timeout + 10))
+        retention = Retention(database, {id: area.kept_days for id, area in areas.items()}, settings.area, clock)
         office = Office.build(
             database,
             clock,
@@ -112,9 +134,14 @@ class Signpost:
             undo=timedelta(seconds=settings.undo_seconds),
             mail=Mail(settings.site) if settings.smtp_host else None,
             post=_post(settings),
+            nightly=[retention.nightly],
         )
         engine = RasaEngine(settings.engine, settings.engine_token, settings.engine_timeout)
         listeners = Listeners()
+
+        def masked(kinds: Sequence[str]) -> Outbound:
+            given = [answers.say(f"masked_{kind}") for kind in kinds]
+            return Outbound(answers.say("masked_notice", kinds=listed(given)), author="system")
 
         def apology(turn: Waiting, card: QueryCard) -> list[Outbound]:
             area = areas.get(turn.area, areas[settings.area])
@@ -126,16 +153,20 @@ class Signpost:
             settings=settings,
             clock=clock,
             database=database,
-            topics=dict(load_topics(ROOT / "data" / "topics.yml")),
+            topics=topics,
             answers=answers,
             areas=areas,
             office=office,
             log=log,
             engine=engine,
+            masker=masker,
             listeners=listeners,
-            turns=Turns(log, engine, office.desk, office.reception, listeners, apology),
+            turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
             guides=Guides.load(ROOT / "data" / "policy", answers),
-            sign_in=SignIn(database, clock),
+            sign_in=SignIn(database, clock, _one_of(settings, "second_step", SECOND_STEP)),
+            answer_changes=AnswerChanges(database, clock, answers, areas, {id: topic.area for id, topic in topics.items()}, read_yaml(ROOT / "data" / "policy" / "never_say.yml")),
+            own_words=OwnWords(database, office.cycle, engine, clock, timedelta(seconds=settings.engine_timeout + 10)),
+            retention=retention,
         )
 
     def services(self) -> Services:
@@ -144,6 +175,13 @@ class Signpost:
         return Services(
             self.topics, self.answers, self.areas, self.settings.area, self.desk, self.office.reception, self.settings.site, contacts, self.guides
         )
+
+
+def _one_of(settings: Settings, name: str, known: Sequence[str]) -> str:
+    value = getattr(settings, name).lower()
+    if value not in known:
+        raise SettingProblem(f"{variable(name)} must be one of {', '.join(known)}, not {value!r}")
+    return value
 
 
 def _post(settings: Settings) -> Smtp | None:
@@ -168,6 +206,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         areas=signpost.areas,
         default_area=signpost.settings.area,
         reply_wait=signpost.settings.reply_wait,
+        own_words=signpost.own_words,
     )
 
     telegram = _telegram(signpost)
@@ -175,8 +214,9 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
     @asynccontextmanager
     async def lifespan(app: Starlette):
         await to_thread.run_sync(signpost.desk.check)
+        await to_thread.run_sync(signpost.refresh)
         await signpost.turns.recover(including_fresh=signpost.database.is_sqlite)
-        sweeper = asyncio.create_task(_recover_for_ever(signpost.turns))
+        sweeper = asyncio.create_task(_tend_for_ever(signpost))
         if telegram is not None:
             await telegram.start()
         yield
@@ -224,7 +264,7 @@ def _telegram(signpost: Signpost) -> TelegramChannel | None:
     if not signpost.settings.telegram_token:
         return None
     from bot.channels.telegram import TelegramChannel
-    from bot.channels.telegram_intake import Services as TelegramServices
+    from bot.channels.telegram_chats import Services as TelegramServices
 
     lent = TelegramServices(
         database=signpost.database,
@@ -247,13 +287,15 @@ def _telegram_routes(telegram: TelegramChannel | None, chat: web.WebChat) -> lis
     return telegram_page.routes(telegram, chat)
 
 
-async def _recover_for_ever(turns: Turns) -> None:
+async def _tend_for_ever(signpost: Signpost) -> None:
+    """Unfinished turns of a dead app are taken, the engine forgets what was deleted, and what staff changed elsewhere is taken up."""
     while True:
         await asyncio.sleep(RECOVER_EVERY)
-        try:
-            await turns.recover()
-        except Exception:
-            logger.exception("looking for unfinished turns failed; it is tried again")
+        for tend in (signpost.turns.recover, signpost.own_words.forget, signpost.refreshed):
+            try:
+                await tend()
+            except Exception:
+                logger.exception("%s failed; it is tried again", tend.__qualname__)
 
 
 def _actions(signpost: Signpost):

@@ -20,9 +20,13 @@ from bot.settings import ROOT, SettingProblem, Settings, variable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Signpost: answers, and a query cycle that ends.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
+keys_app = typer.Typer(no_args_is_help=True, help="The keys of what is encrypted at rest.")
 staff_app = typer.Typer(no_args_is_help=True, help="The staff directory.")
 app.add_typer(db_app, name="db")
 app.add_typer(staff_app, name="staff")
+examples_app = typer.Typer(no_args_is_help=True, help="Training examples that staff proposed and approved.")
+app.add_typer(examples_app, name="examples")
+app.add_typer(keys_app, name="keys")
 
 
 def _settings() -> Settings:
@@ -30,6 +34,12 @@ def _settings() -> Settings:
         return Settings.from_environment()
     except SettingProblem as problem:
         raise SystemExit(str(problem)) from problem
+
+
+def _database():
+    from bot.store.database import Database
+
+    return Database(_settings().database)
 
 
 def _signpost():
@@ -44,7 +54,7 @@ def settings() -> None:
     in_force = _settings()
     for entry in fields(Settings):
         value = getattr(in_force, entry.name)
-        shown = "(set)" if entry.name.endswith(("token", "password")) and value else value
+        shown = "(set)" if entry.name.endswith(("token", "password", "secret", "keys")) and value else value
         print(f"{variable(entry.name):28} {shown!s:22} {entry.metadata['about']}")
 
 
@@ -58,6 +68,7 @@ def run() -> None:
     given = _settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    _check_telegram(given)
     own_engine = not given.engine_url
     token = given.engine_token or new_secret()
     try:
@@ -91,6 +102,19 @@ def run() -> None:
     threading.Thread(target=_announce, args=(given, supervisor), daemon=True).start()
     supervisor.watch()
     print("Stopped.")
+
+
+def _check_telegram(given: Settings) -> None:
+    """Refuse settings of Telegram that cannot be used, and say what to think of before real parents use it."""
+    if not given.telegram_token:
+        return
+    from bot.channels.telegram import check
+
+    try:
+        check(given)
+    except SettingProblem as problem:
+        raise SystemExit(f"Signpost did not start: {problem}") from problem
+    print(f"Telegram is on ({given.telegram_mode}). It is another company's service: docs/telegram.md says what to think of before real parents use it.\n", flush=True)
 
 
 def _prepare_database(given: Settings) -> None:
@@ -173,6 +197,51 @@ def db_upgrade() -> None:
     print("The database is up to date.")
 
 
+@keys_app.command("list")
+def keys_list() -> None:
+    """List the keys by id, newest first, and how many values each seals."""
+    from bot.privacy.rotation import in_use
+
+    database = _database()
+    counted = in_use(database)
+    for id in database.keys.ids:
+        uses = [use for use, key in (("seals", database.keys.current), ("seals addresses", database.keys.of_addresses)) if key == id]
+        print(f"{id}  {counted.pop(id, 0):8} values  {', '.join(uses)}")
+    for id, number in counted.items():
+        print(f"{id}  {number:8} values  NOT AT HAND")
+    raise SystemExit(1 if counted else 0)
+
+
+@keys_app.command("new")
+def keys_new() -> None:
+    """Print a new key for SIGNPOST_KEYS, where the keys are not kept in a file."""
+    from bot.store.keys import new_key, written
+
+    print(written([new_key()]), end="")
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    addresses: Annotated[bool, typer.Option(help="Also give addresses (Telegram chats) the new key; stop everything else first")] = False,
+) -> None:
+    """Make a new key and seal everything with it. With keys in the environment: seal with the first of them."""
+    from bot.privacy.rotation import rotate
+
+    done = rotate(_settings(), addresses)
+    print(f"Sealed anew: {done.sealed} values. Newest key: {done.current}.")
+    if done.unused:
+        print(f"Nothing needs {', '.join(done.unused)} any more but backups made with it. `signpost keys retire` puts it aside.")
+
+
+@keys_app.command("retire")
+def keys_retire() -> None:
+    """Put keys that seal nothing any more aside, into a file of their own beside the key file: older backups still need them."""
+    from bot.privacy.rotation import retire
+
+    retired, where = retire(_settings())
+    print(f"Put aside in {where}: {', '.join(retired)}." if retired else "Every key is needed.")
+
+
 @staff_app.command("add")
 def staff_add(
     email: str,
@@ -231,6 +300,37 @@ def staff_away(email: str, first: str, last: str) -> None:
     print(f"{member.name} is away from {first} to {last}.")
 
 
+@examples_app.command("export")
+def examples_export(out: Annotated[Optional[Path], typer.Option(help="Write here; nothing: to the screen")] = None) -> None:
+    """Write approved examples that data/nlu/ does not hold yet as Rasa NLU YAML, ready for a commit."""
+    from bot.console.examples import Examples
+
+    signpost = _signpost()
+    text = Examples(signpost.database, signpost.clock, signpost.masker, signpost.topics, ROOT / "data" / "nlu").export()
+    if not text:
+        print("There is nothing to export: no approved example that data/nlu/ does not hold.", file=sys.stderr)
+    elif out is None:
+        print(text, end="")
+    else:
+        out.write_text(text, encoding="utf-8")
+        print(f"Written to {out}. Move the lines into data/nlu/, run the tests, then train.", file=sys.stderr)
+
+
+answers_app = typer.Typer(no_args_is_help=True, help="The answers that staff have changed.")
+app.add_typer(answers_app, name="answers")
+
+
+@answers_app.command("export")
+def answers_export() -> None:
+    """Write what is live otherwise than data/answers/ says as a diff: `signpost answers export | git apply`."""
+    from bot.console.answer_export import diff
+
+    text = diff(ROOT / "data" / "answers", _signpost().answer_changes.to_export())
+    print(text or "", end="")
+    if not text:
+        print("There is nothing to export: every answer is as data/answers/ says.", file=sys.stderr)
+
+
 @app.command()
 def ledger(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable")] = False) -> None:
     """Count the queries: logged = open + confirmed + withdrawn + silent + closed. Exit 1 when it does not balance."""
@@ -243,6 +343,77 @@ def ledger(as_json: Annotated[bool, typer.Option("--json", help="Machine-readabl
         for name, value in counted.as_json().items():
             print(f"{name:12} {value}")
     raise SystemExit(0 if counted.balances else 1)
+
+
+@app.command()
+def erase(
+    named: Annotated[str, typer.Argument(help="A query's reference, or a conversation's id")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+) -> None:
+    """Delete everything that was written in a conversation, on a family's wish. Open questions are withdrawn and their leads told."""
+    signpost = _signpost()
+    conversation_id = signpost.own_words.find(named)
+    if conversation_id is None:
+        raise SystemExit(f"There is no query and no conversation {named!r}.")
+    for query in signpost.own_words.at_stake(conversation_id):
+        print(f"Still open: {query.reference}, with {query.lead}, promised by {query.due_on:%-d %B %Y}. It would be withdrawn.")
+    if not yes and not typer.confirm("Delete what was written? This cannot be undone."):
+        raise SystemExit("Nothing was deleted.")
+    record = signpost.own_words.erase(conversation_id, wished_by="operator")
+    print(f"Deleted: {record.messages} messages and {record.queries} questions. The running app has the engine forget them within seconds.")
+    print("Backups still hold them, encrypted, until they are thrown away.")
+
+
+@app.command("copy")
+def copy_of(named: Annotated[str, typer.Argument(help="A query's reference, or a conversation's id")]) -> None:
+    """Print everything that is kept of a conversation, as JSON, for a family that asks for it (UK GDPR articles 15 and 20)."""
+    signpost = _signpost()
+    conversation_id = signpost.own_words.find(named)
+    if conversation_id is None:
+        raise SystemExit(f"There is no query and no conversation {named!r}.")
+    print(json.dumps(signpost.own_words.copy(conversation_id), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def backup(
+    file: Path,
+    check: Annotated[bool, typer.Option("--check", help="Only read the backup through and count what is in it")] = False,
+) -> None:
+    """Write an encrypted backup of everything, while the service runs. It opens with the keys only, which are not in it."""
+    from bot.privacy.backup import BackupProblem, make, read
+
+    try:
+        contents = read(file, _database().keys) if check else make(_database(), file)
+    except (BackupProblem, OSError) as problem:
+        raise SystemExit(str(problem)) from problem
+    print(f"{file} is whole: {contents.total} rows of {len(contents.rows)} tables, made {contents.made_at:%-d %B %Y %H:%M} UTC.")
+
+
+@app.command()
+def restore(
+    file: Path,
+    replace: Annotated[bool, typer.Option("--replace", help="Delete what is in the database first")] = False,
+    key_file: Annotated[Optional[Path], typer.Option(help="Keys of the backup, if they are not those in use")] = None,
+) -> None:
+    """Put a backup into the database, which must be empty or --replace be given. Stop the service first."""
+    from bot.privacy.backup import BackupProblem, restore as put_back
+    from bot.store.keys import KeyProblem, read_file
+    from bot.store.sealing import Keyring
+
+    try:
+        database = _database()
+        database.upgrade()
+        contents = put_back(database, file, replace, Keyring(read_file(key_file)) if key_file else None)
+    except (BackupProblem, KeyProblem) as problem:
+        raise SystemExit(str(problem)) from problem
+    print(f"Restored: {contents.total} rows of {len(contents.rows)} tables, as they were on {contents.made_at:%-d %B %Y at %H:%M} UTC.")
+
+
+@app.command()
+def retention() -> None:
+    """Delete what has been kept long enough, counted first. The worker does this every night; this does it now."""
+    cleared = _signpost().retention.run()
+    print(f"Deleted: {cleared.conversations} conversations, {cleared.others} other rows.")
 
 
 @app.command()

@@ -19,6 +19,7 @@ from bot.knowledge.areas import load_areas
 from bot.running import Running, running
 from bot.settings import ROOT, Settings
 from bot.store.database import Database
+from bot.store.keys import open_keyring
 from bot.store.tables import Staff
 from tests.doubles.engine import EngineDouble
 from tests.doubles.postgresql import NoPostgresql, postgresql_server
@@ -55,7 +56,8 @@ def any_database(request, tmp_path) -> Database:
     if request.param == "sqlite":
         database = Database(f"sqlite:///{tmp_path / 'signpost.db'}")
     else:
-        database = Database(request.getfixturevalue("postgresql"))
+        url = request.getfixturevalue("postgresql")
+        database = Database(url, open_keyring(Settings(data_dir=str(tmp_path)), url))
         _empty(database)
     database.upgrade()
     yield database

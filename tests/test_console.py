@@ -160,10 +160,10 @@ def test_a_sign_in_forgets_earlier_failures(office):
         browser.cookies.clear()
 
 
-def test_a_session_ends_after_twelve_hours(office, time):
+def test_a_session_lasts_a_working_day_and_ends_after_twenty_hours(office, time):
     browser = StaffBrowser(office.app)
     browser.sign_in()
-    time.now += timedelta(hours=11, minutes=59)
+    time.now += timedelta(hours=19, minutes=59)
     assert browser.get("/console").status_code == 200
     time.now += timedelta(minutes=2)
     assert browser.get("/console").status_code == 303
@@ -251,9 +251,9 @@ def test_leads_see_queries_of_their_areas_only(office):
     here, _ = office.ask(area="somerset")
     elsewhere, _ = office.ask(area="hampshire")
     browser = office.desk_of("Wren Larkspur")
-    assert references(browser.get("/console?whose=all")) == [office.query(here).reference]
+    assert references(browser.get("/console?view=all")) == [office.query(here).reference]
     assert browser.read(elsewhere).status_code == 404
-    assert browser.get(f"/console?reference={office.query(elsewhere).reference}").status_code == 404
+    assert "There is no query" in browser.get(f"/console?search={office.query(elsewhere).reference}").text
 
 
 def test_a_lead_begins_with_their_own_and_can_see_all(office, password_hash):
@@ -262,7 +262,7 @@ def test_a_lead_begins_with_their_own_and_can_see_all(office, password_hash):
     theirs, _ = office.ask()
     browser = office.desk_of("Wren Larkspur")
     assert references(browser.get("/console")) == [office.query(mine).reference]
-    assert set(references(browser.get("/console?whose=all"))) == {office.query(mine).reference, office.query(theirs).reference}
+    assert set(references(browser.get("/console?view=all"))) == {office.query(mine).reference, office.query(theirs).reference}
 
 
 def test_an_empty_inbox_says_so(office):
@@ -278,7 +278,7 @@ def test_long_lists_are_paged_by_fifty(office):
     assert not set(references(first)) & set(references(second))
     assert "Showing 51 to 51 of 51" in second.text
     assert references(browser.get("/console?page=99")) == references(second)
-    assert references(browser.get("/console?page=-1&show=nonsense")) == references(first)
+    assert references(browser.get("/console?page=-1&view=nonsense")) == references(first)
 
 
 @pytest.mark.parametrize("typed", ["{}", " {} ", "lower {}", "bare"])
@@ -286,13 +286,13 @@ def test_a_reference_is_found_however_it_is_typed(office, typed):
     id, _ = office.ask()
     reference = office.query(id).reference
     typed = {"lower {}": reference.lower(), "bare": reference.removeprefix("SP-")}.get(typed, typed.format(reference))
-    answer = office.desk_of().get("/console", params={"reference": typed})
+    answer = office.desk_of().get("/console", params={"search": typed})
     assert answer.headers["location"] == f"/console/queries/{id}"
 
 
 def test_a_reference_that_is_not_there_is_told(office):
-    page = office.desk_of().get("/console?reference=%3Cb%3E")
-    assert page.status_code == 404 and "There is no query “&lt;b&gt;” in your areas" in page.text
+    page = office.desk_of().get("/console?search=%3Cb%3E")
+    assert "There is no query “&lt;b&gt;” in your areas" in page.text
 
 
 # A query
@@ -322,10 +322,10 @@ def test_reading_in_the_console_does_not_count_as_the_parents_fetching(office):
     browser = office.desk_of()
     browser.reply(browser.read(id), id, "A reply")
     assert "The parent has not fetched this yet" in browser.read(id).text
-    assert "Parent has not seen it yet" in browser.get("/console?show=replied").text
+    assert "Parent has not seen it yet" in browser.get("/console?view=waiting").text
     office.signpost.log.after(conversation, 0)
     assert "chat fetched this on" in browser.read(id).text
-    assert "Parent has seen it" in browser.get("/console?show=replied").text
+    assert "Parent has seen it" in browser.get("/console?view=waiting").text
 
 
 def test_a_reply_is_held_back_when_the_parent_has_written_since(office):
@@ -414,7 +414,7 @@ def test_a_reply_written_in_a_session_that_has_ended_is_given_back(office, time)
     id, _ = office.ask()
     browser = office.desk_of()
     page = browser.read(id)
-    time.now += timedelta(hours=13)
+    time.now += timedelta(hours=21)
     answer = browser.reply(page, id, "An hour of work")
     assert answer.status_code == 401 and "An hour of work</textarea>" in answer.text
     assert not office.all(Reply)

@@ -98,11 +98,7 @@ def test_no_example_can_be_read_as_a_command_or_an_entity():
     assert [line for lines in examples().values() for line in lines if line.startswith("/") or re.search(r"\]\(|\]\{", line)] == []
 
 
-NEVER = [
-    *(r"NHS must provide", r"school must pay", r"you are entitled to a lead professional", r"you will win", r"you don't need to worry"),
-    *(r"\b(in)?eligible\b", r"\bqualif(y|ies)\b", r"\bmeets? (the )?criteria\b", r"\babnormal\b", r"\byour child needs\b", r"\btriage\b", r"\bsuffer(s|ing)? from\b"),
-    *(r"\bat least \d+ sessions", r"\b\d+ sessions\b", r"\bwait(ing)? (time )?(is|of) (about )?\d+"),
-]
+NEVER = [entry["pattern"] for entry in read_yaml(ROOT / "data" / "policy" / "never_say.yml")]
 
 
 @lru_cache(maxsize=1)

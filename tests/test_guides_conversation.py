@@ -236,6 +236,17 @@ def test_something_urgent_is_met_at_once_and_the_guide_can_be_gone_on_with(syste
     assert talk.says("carry on")["asks"] == "plan"
 
 
+def test_a_guide_that_was_left_stays_left_when_the_engine_was_restarted(system):
+    talk = Talk(system)
+    talk.says(WHO)
+    talk.chooses("no")
+    talk.says("my son is choking and his lips are going blue")
+    os.kill(system.children()["engine"], signal.SIGKILL)
+    system.wait_until_ready()
+    assert talk.says("can we come back after being discharged?")["topic"] == "core_offer_return"
+    assert talk.says("carry on")["asks"] == "plan"
+
+
 def test_giving_up_keeps_the_answers(system):
     talk = Talk(system)
     talk.says(WHO)

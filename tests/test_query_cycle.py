@@ -383,7 +383,8 @@ class QueryCycle(RuleBasedStateMachine):
         ledger = take(self.database, Clock(lambda: self.now))
         ends = ledger.open + ledger.confirmed + ledger.withdrawn + ledger.silent + ledger.closed
         assert ledger.logged == ends and ledger.lost == 0 and ledger.unanswered == 0
-        asked = {(c, seq) for c, seq in self.rows(select(Message.conversation_id, Message.seq).where(Message.author == "parent", Message.turn_state == "done", Message.text.startswith("question")))}  # fmt: skip
+        said = self.rows(select(Message.conversation_id, Message.seq, Message.text).where(Message.author == "parent", Message.turn_state == "done"))
+        asked = {(c, seq) for c, seq, text in said if text.startswith("question")}
         kept = {(c, seq) for c, seq in self.rows(select(Query.conversation_id, Question.seq).join(Question, Question.query_id == Query.id))}
         assert asked <= kept
 

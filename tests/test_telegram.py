@@ -591,7 +591,7 @@ def test_what_is_owed_to_an_earlier_chat_still_arrives_after_another_is_carried_
 def test_a_reply_that_was_not_read_on_the_web_comes_to_telegram(site, api):
     client = web_chat(site)
     web_says(client, text="why must we wait?")
-    [message] = [m for m in rows(site, select(Message).where(Message.text == "why must we wait?").order_by(Message.at.desc()).limit(1))]
+    [message] = [m for m in rows(site, select(Message).order_by(Message.at.desc())) if m.text == "why must we wait?"][:1]
     card = site.signpost.desk.open(message.conversation_id, message.seq, reason="case", topic="waiting_time")
     [query] = rows(site, select(Query).where(Query.id == card.id))
     staff_reply(site, query, "You have not seen this.")

@@ -11,17 +11,23 @@ from datetime import timedelta
 import httpx
 import pytest
 from hypothesis import given, strategies as st
+from sqlalchemy import select
 from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError, TimedOut
 
 from bot.app import create_app
+from bot.casework.ledger import take
 from bot.channels.telegram import check, make_bot
 from bot.channels.telegram_pace import Pace
 from bot.channels.telegram_sender import outcome_of
 from bot.channels.telegram_text import as_html, buttons, split, units
 from bot.channels.telegram_updates import KEPT_FOR, LEASE, MOST_ATTEMPTS, Updates
+from bot.conversations.erasure import erase
 from bot.conversations.senders import Refused, TryAgain, Unknown
 from bot.settings import ROOT, SettingProblem, Settings
+from bot.store.cycle import ReturnCode
 from bot.store.leases import LASTS, Leases
+from bot.store.tables import Base, Conversation, Message, Query
+from tests.conftest import add_staff, build_office
 from tests.doubles.telegram import TOKEN, BotApiDouble, Refusal
 from tests.doubles.telegram_html import NotHtml, plain
 
@@ -208,6 +214,40 @@ def test_one_app_has_a_lease_until_it_dies_or_gives_it_back(any_database, time):
     assert Leases(any_database, time.clock(), "three", alone=True).take("telegram")
 
 
+# deleting
+
+
+def test_erasing_takes_words_addresses_and_keys_and_the_ledger_balances(any_database, time):
+    add_staff(any_database, "Ada Quill")
+    add_staff(any_database, "Mo Carter", role="manager")
+    office = build_office(any_database, time.clock(), "test", 0)
+    log = office.cycle.log
+    ids = [log.for_address("telegram", address, "somerset", "parent") for address in ("1", "2")]
+    for id in ids:
+        office.desk.open(id, log.accept(id, "client-id", "my secret words?").seq, reason="case", topic="waiting_time")
+    secret = [table for table, count in held(any_database).items() if count]
+    assert {"messages", "questions"} <= {*secret}
+    before = held(any_database)
+    with any_database.write() as session:
+        erase(session, office.cycle, ids[0])
+    assert held(any_database) == {table: count // 2 for table, count in before.items()}
+    with any_database.read() as session:
+        gone = session.get_one(Conversation, ids[0])
+        assert (gone.external_id, gone.token_hash) == (None, None)
+        assert session.scalars(select(Query.state).order_by(Query.state)).all() == ["routed", "withdrawn"]
+        assert session.scalars(select(ReturnCode.conversation_id)).all() == [ids[1]]
+        assert session.scalars(select(Message.turn_state).where(Message.conversation_id == ids[0])).all() == ["done"]
+    assert take(any_database).balances
+    assert log.for_address("telegram", "1", "somerset", "parent") not in ids
+
+
+def held(database) -> dict[str, int]:
+    """How many rows of each table hold the parent's words."""
+    with database.read() as session:
+        rows = {name: session.execute(select(table)).all() for name, table in Base.metadata.tables.items()}
+    return {name: sum("secret" in repr(row) for row in found) for name, found in rows.items()}
+
+
 # settings
 
 
@@ -224,6 +264,12 @@ def test_one_app_has_a_lease_until_it_dies_or_gives_it_back(any_database, time):
 def test_settings_that_cannot_be_used_are_told(settings, told):
     with pytest.raises(SettingProblem, match=told):
         check(Settings(telegram_token=TOKEN, **settings))
+
+
+def test_a_start_with_settings_that_cannot_be_used_ends_with_a_sentence():
+    environment = {"PATH": "/usr/bin:/bin", "SIGNPOST_TELEGRAM_TOKEN": TOKEN, "SIGNPOST_TELEGRAM_MODE": "webhook"}
+    started = subprocess.run([sys.executable, "-m", "bot.cli", "run"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert started.returncode == 1 and "SIGNPOST_PUBLIC_URL must be an https address" in started.stderr and "Traceback" not in started.stderr
 
 
 def test_telegram_is_off_unless_it_is_configured(signpost, settings):

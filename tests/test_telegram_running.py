@@ -22,7 +22,7 @@ from bot.settings import ROOT
 from bot.store.tables import Conversation, Message
 from bot.store.telegram import TelegramUpdate
 from tests.doubles.engine import EngineDouble, says
-from tests.doubles.telegram import PER_SECOND, TOKEN, BotApiDouble
+from tests.doubles.telegram import PER_SECOND, TOKEN, BotApiDouble, Shown
 from tests.doubles.websites import Site
 from tests.test_whole_system import reply_form, staff_browser
 from tests.test_telegram import GREETING, log, made_site, rows, started
@@ -221,7 +221,7 @@ def test_a_thousand_chats_at_once_are_answered_within_telegrams_limits(tmp_path,
 @pytest.fixture(scope="module")
 def whole(model):
     """The whole system with the real engine, its Telegram being the double."""
-    with BotApiDouble() as double, running(engine_timeout="10", telegram_token=TOKEN, telegram_api_url=double.url, undo_seconds="0", log_level="DEBUG") as system:
+    with BotApiDouble() as double, running(engine_timeout="30", telegram_token=TOKEN, telegram_api_url=double.url, undo_seconds="0", log_level="DEBUG") as system:
         yield system, double
 
 
@@ -235,6 +235,14 @@ def test_the_whole_cycle_on_telegram_with_the_real_engine(whole):
     parent.says("He was discharged last year and has got worse again. Can we come back to the service?")
     answer = parent.sees("Where this comes from:")
     assert "<blockquote>The expectation of our commissioners is that children with long-term difficulties move in and out" in answer.html
+    # a guide by its buttons, the council area first
+    parent.says("Who is responsible for therapy?")
+    for title in ("Somerset", "No", "No plan"):
+        api.wait(lambda: any(title == button for button, _ in newest(parent).buttons), 30)
+        parent.presses(title)
+        parent.sees(f"You chose: {title}")
+    result = parent.sees("You told us:")
+    assert "does not have a plan" in result.text and "Where this comes from:" in result.text
     # a person
     parent.says("/person")
     told = parent.sees("Your reference is SP-")
@@ -272,6 +280,11 @@ def test_the_whole_cycle_on_telegram_with_the_real_engine(whole):
     )
     assert ledger.returncode == 0 and '"balances": true' in ledger.stdout, ledger.stdout + ledger.stderr
     assert not api.codes(429) and not api.codes(400)
+
+
+def newest(parent) -> Shown:
+    """The newest message of the bot."""
+    return [m for m in parent.messages if not m.mine][-1]
 
 
 def query_path(staff: httpx.Client, reference: str) -> str:

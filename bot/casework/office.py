@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Mapping, Sequence
+from typing import Callable, Mapping, Sequence
 
 from bot.casework.cycle import Cycle, Mail
 from bot.casework.mail import Mailbox, Post
@@ -52,6 +52,7 @@ class Office:
         undo: timedelta = UNDO,
         mail: Mail | None = None,
         post: Post | None = None,
+        nightly: Sequence[Callable[[], int]] = (),
     ) -> "Office":
         """Put it together. `log.owner` names the process in leases and heartbeats."""
         deliveries = Deliveries(database, clock, senders, worker=log.owner[-64:])
@@ -59,5 +60,5 @@ class Office:
         desk, supervision = QueryDesk(cycle), Supervision(cycle)
         replies, sweep = Replies(cycle, undo), Sweep(cycle, supervision)
         log.on_fetched(deliveries.fetched)
-        worker = Worker(log.owner[-64:], database, clock, replies, deliveries, sweep, Mailbox(database, clock, post))
+        worker = Worker(log.owner[-64:], database, clock, replies, deliveries, sweep, Mailbox(database, clock, post), nightly)
         return cls(cycle, desk, replies, supervision, Reception(desk, cycle), sweep, deliveries, worker)

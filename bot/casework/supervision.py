@@ -125,13 +125,19 @@ class Supervision:
                 other = session.scalar(select(Query).where(Query.reference == duplicate_of.strip().upper(), Query.conversation_id == query.conversation_id, Query.id != query.id))
                 if other is None:
                     raise Refused("There is no other query with that reference in this chat.")
-            elif query.answered_at is None:
-                raise Refused("The parent has not had a reply to this yet, or it has not reached them. Reply first.")
-            elif self._unanswered(session, query):
-                raise Refused("The parent has written since the last reply. Answer that first.")
+            elif missing := self.missing_to_close(session, query):
+                raise Refused(missing)
             query.ended_reason = reason
             self._cycle.move(session, query, "closed_by_manager", member.name, {"reason": reason, "duplicate_of": duplicate_of})
             self._cycle.tell(session, query, "closed_told", reason=reason.rstrip("."))
+
+    def missing_to_close(self, session: Session, query: Query) -> str:
+        """What stands against closing a query, in words for staff; nothing if the evidence is there."""
+        if query.answered_at is None:
+            return "The parent has not had a reply to this yet, or it has not reached them. Reply first."
+        if self._unanswered(session, query):
+            return "The parent has written since the last reply. Answer that first."
+        return ""
 
     @staticmethod
     def _unanswered(session: Session, query: Query) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import datetime, timedelta
-from typing import Any, Awaitable, Callable
+from typing import Any, Awaitable, Callable, Sequence
 
 from anyio import to_thread
 from sqlalchemy import delete, func, select
@@ -28,13 +28,15 @@ COVER_EVERY = timedelta(minutes=1)
 
 
 class Worker:
-    """One worker. `name` is its own, so that leases and heartbeats can be told apart."""
+    """One worker. `name` is its own, so that leases and heartbeats can be told apart. `nightly` are jobs that see for themselves whether
+    tonight's work is done; they give how much they did."""
 
     def __init__(
-        self, name: str, database: Database, clock: Clock, replies: Replies, deliveries: Deliveries, sweep: Sweep, mailbox: Mailbox
+        self, name: str, database: Database, clock: Clock, replies: Replies, deliveries: Deliveries, sweep: Sweep, mailbox: Mailbox, nightly: Sequence[Callable[[], int]] = ()
     ) -> None:
         self.name, self._database, self._clock = name, database, clock
         self._replies, self._deliveries, self._sweep, self._mailbox = replies, deliveries, sweep, mailbox
+        self._nightly = tuple(nightly)
         self._started = clock.now()
         self._beat_at: datetime | None = None
         self._covered_at: datetime | None = None
@@ -49,6 +51,7 @@ class Worker:
             self._sweep.look,
             self._deliveries.dispatch_waiting,
             self._sweep.daily,
+            *self._nightly,
         )
         done = 0
         for step in steps:

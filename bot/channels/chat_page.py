@@ -9,12 +9,13 @@ from urllib.parse import urlencode
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from bot.channels.problems import Problem
+from bot.channels.problems import NOT_SIGNED_IN, Problem
 from bot.channels.web import WebChat, address, conversation_routes, json_body
 from bot.clock import new_id
+from bot.conversations.erasure import as_text
 from bot.knowledge.areas import Area
 from bot.pages.forms import FormRefused, read_form, refuse_cross_site
 from bot.pages.rendering import page, render
@@ -72,6 +73,9 @@ def routes(chat: WebChat, settings: Settings) -> list[Route]:
         Route("/chat/clear", told_on_page(pages.ask_clear), methods=["GET"]),
         Route("/chat/clear", told_on_page(pages.clear), methods=["POST"]),
         Route("/chat/keep", told_on_page(pages.keep), methods=["POST"]),
+        Route("/chat/own", told_on_page(pages.own), methods=["GET"]),
+        Route("/chat/own/copy", told_on_page(pages.copy), methods=["GET"]),
+        Route("/chat/own/delete", told_on_page(pages.delete), methods=["POST"]),
         *conversation_routes(chat, "/chat/api", pages.token),
         Route("/chat/api/keep", pages.keep_by_script, methods=["POST"]),
         Route("/chat/api/forget", pages.forget_by_script, methods=["POST"]),
@@ -111,7 +115,7 @@ class ChatPages:
 
     async def privacy(self, request: Request) -> Response:
         """What is kept and who reads it."""
-        return page("privacy.html", cookie_days=COOKIE_DAYS)
+        return page("privacy.html", cookie_days=COOKIE_DAYS, telegram=bool(self._settings.telegram_token))
 
     async def accessibility(self, request: Request) -> Response:
         """How accessible the pages are."""
@@ -186,6 +190,31 @@ class ChatPages:
         form = await read_form(request)
         answer = RedirectResponse(Manner.of(form).address("/chat"), 303)
         self._choose(answer, self.token(request), bool(form.get("wanted")))
+        return answer
+
+    async def own(self, request: Request) -> Response:
+        """What parents can do with what they wrote: have a copy, have it deleted. Names the questions that deleting takes back."""
+        opened = await self._known(request)
+        queries = await to_thread.run_sync(self._chat.own_words.at_stake, opened.id) if opened else []
+        return self._said("chat/own.html", Manner.of(request.query_params), chat=opened, queries=queries)
+
+    async def copy(self, request: Request) -> Response:
+        """The chat as a text file."""
+        opened = await self._known(request)
+        if opened is None:
+            raise NOT_SIGNED_IN
+        copied = await to_thread.run_sync(self._chat.own_words.copy, opened.id)
+        return PlainTextResponse(as_text(copied), headers={"Content-Disposition": 'attachment; filename="signpost-chat.txt"'})
+
+    async def delete(self, request: Request) -> Response:
+        """Delete everything that was written in the chat."""
+        refuse_cross_site(request, self._settings.site)
+        manner = Manner.of(await read_form(request))
+        opened = await self._known(request)
+        if opened is not None:
+            await to_thread.run_sync(self._chat.own_words.erase, opened.id)
+        answer = self._said("chat/deleted.html", manner, areas=self._areas(), chosen=self._chat.default_area)
+        self._forget(answer)
         return answer
 
     async def keep_by_script(self, request: Request) -> Response:

@@ -125,7 +125,8 @@ class GuidePages(ChatPages):
     async def _log(self, opened: OpenChat, id: str, guide: Guide, result: Result, area: Area, wish: str) -> None:
         answers = self._chat.answers
         told = (*result.told, f"{result.row}: {result.title}", *((wish,) if wish else ()))
-        asked = "\n".join([answers.say("guide_passed_on", title=answers.title(guide.topic)), *(f"- {line}" for line in result.told), *([wish] if wish else [])])
+        lines = (answers.say("guide_passed_on", title=answers.title(guide.topic)), *(f"- {line}" for line in result.told), wish)
+        asked = "\n".join(filter(None, lines))
         accepted = await self._chat.accept(opened.id, id, asked[:LONGEST_TEXT], None)
         if accepted.done:
             return

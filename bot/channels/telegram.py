@@ -30,7 +30,9 @@ from telegram.request import HTTPXRequest  # noqa: E402
 from telegram.warnings import PTBUserWarning  # noqa: E402
 
 from bot.channels.problems import BAD_JSON, TOO_LARGE, Problem  # noqa: E402
-from bot.channels.telegram_intake import COMMANDS, Intake, Services  # noqa: E402
+from bot.channels.telegram_chats import Services  # noqa: E402
+from bot.channels.telegram_commands import COMMANDS  # noqa: E402
+from bot.channels.telegram_intake import Intake  # noqa: E402
 from bot.channels.telegram_links import Links  # noqa: E402
 from bot.channels.telegram_pace import Pace  # noqa: E402
 from bot.channels.telegram_sender import TelegramSender, seconds_of  # noqa: E402

@@ -4,58 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
-from typing import Callable, Sequence
+from typing import Callable
 
 from anyio import to_thread
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 from telegram import Bot, CallbackQuery, ChatMember, InlineKeyboardButton, InlineKeyboardMarkup, Message, Update
 from telegram.constants import ChatAction, ParseMode
 from telegram.error import TelegramError
 
-from bot.casework.office import Office
-from bot.casework.references import find_reference
+from bot.channels.telegram_chats import Chats, Services
+from bot.channels.telegram_commands import Commands
 from bot.channels.telegram_links import Links, of_chat
 from bot.channels.telegram_pace import Pace
 from bot.channels.telegram_said import Command, command_in, thing_in
-from bot.channels.telegram_sender import CHANNEL, NO_PREVIEW
+from bot.channels.telegram_sender import NO_PREVIEW
 from bot.channels.telegram_text import LIMIT, as_html, units
 from bot.channels.telegram_updates import Stored, Updates
 from bot.conversations import offered
-from bot.conversations.erasure import erase, open_queries
-from bot.conversations.log import ConversationLog, UnknownChoice
+from bot.conversations.log import UnknownChoice
 from bot.conversations.outbound import Outbound
-from bot.conversations.turns import Turns
-from bot.knowledge.answers import Answers
-from bot.knowledge.areas import Area
-from bot.store.cycle import Delivery
-from bot.store.database import Database
-from bot.store.tables import Conversation, Message as Row
-from bot.store.telegram import TelegramQuiet
+from bot.store.tables import Conversation
 
 logger = logging.getLogger(__name__)
 
-COMMANDS = ("help", "person", "status", "privacy", "delete", "stop")
 TURNS_AT_ONCE = 32
 TYPING_AFTER = 0.6
 TYPING_EVERY = 4.5
 # In front of a one-use code in a button that asks to delete; ids of choices never hold a colon.
 DELETE, KEEP = "delete:", "keep:"
-
-
-@dataclass(frozen=True)
-class Services:
-    """What the channel uses of the app."""
-
-    database: Database
-    log: ConversationLog
-    turns: Turns
-    office: Office
-    answers: Answers
-    areas: dict[str, Area]
-    default_area: str
-    site: str
 
 
 class Intake:
@@ -67,9 +43,11 @@ class Intake:
     """
 
     def __init__(self, bot: Bot, services: Services, updates: Updates, links: Links, pace: Pace, wake: Callable[[], None]) -> None:
-        self._bot, self._updates, self._links, self._pace, self._wake = bot, updates, links, pace, wake
-        self._database, self._log, self._turns, self._office = services.database, services.log, services.turns, services.office
-        self._answers, self._areas, self._default, self._site = services.answers, services.areas, services.default_area, services.site
+        self._bot, self._updates, self._pace, self._wake = bot, updates, pace, wake
+        self._database, self._log, self._turns = services.database, services.log, services.turns
+        self._answers, self._deliveries = services.answers, services.office.deliveries
+        self._chats = Chats(services, updates)
+        self._commands = Commands(services, self._chats, updates, links)
         self._at_once = asyncio.Semaphore(TURNS_AT_ONCE)
         self._tasks: set[asyncio.Task] = set()
 
@@ -89,7 +67,7 @@ class Intake:
 
     async def give_up(self, stored: Stored) -> None:
         """Tell the parent that an update could not be handled."""
-        await to_thread.run_sync(self._say, None, stored.chat_id, [self._words("telegram_trouble")])
+        await to_thread.run_sync(self._chats.say, None, stored.chat_id, [self._chats.words("telegram_trouble")])
         self._wake()
 
     async def settle(self) -> None:
@@ -101,56 +79,6 @@ class Intake:
     def _done(self, stored: Stored) -> None:
         with self._database.write() as session:
             self._updates.handled(session, stored.update_id)
-
-    # conversations
-
-    def _conversation(self, chat_id: int, area: str | None = None) -> str:
-        """The chat's conversation, begun with the welcome if it is new. Who writes can be reached, and wants to be."""
-        area = area or self._default
-        id = self._log.for_address(CHANNEL, str(chat_id), area, "parent", [self._welcome(area)])
-        with self._database.read() as session:
-            gone = session.get_one(Conversation, id).unreachable_since is not None
-            is_quiet = session.get(TelegramQuiet, id) is not None
-        if gone or is_quiet:
-            self._back(id)
-        return id
-
-    def _back(self, conversation_id: str) -> None:
-        """The parent can be written to again: what staff wrote meanwhile and could not be sent is sent now."""
-        missed = (
-            select(Delivery.id)
-            .join(Row, Row.id == Delivery.message_id)
-            .where(Delivery.conversation_id == conversation_id, Delivery.channel == CHANNEL, Delivery.state == "refused", Row.author == "staff")
-        )
-        with self._database.write() as session:
-            session.get_one(Conversation, conversation_id).unreachable_since = None
-            if (asked := session.get(TelegramQuiet, conversation_id)) is not None:
-                session.delete(asked)
-            for id in session.scalars(missed.order_by(Delivery.seq, Delivery.part)).all():
-                self._office.deliveries.again(session, id)
-
-    def _known(self, session: Session, chat_id: int) -> Conversation | None:
-        return session.scalar(select(Conversation).where(Conversation.channel == CHANNEL, Conversation.external_id == str(chat_id)))
-
-    def _welcome(self, area: str) -> Outbound:
-        told = [self._answers.say("welcome"), self._answers.say("privacy_notice"), self._site_words("telegram_note"), self._areas[area].not_for_emergencies]
-        return Outbound("\n\n".join(told), outcome="talk")
-
-    def _site_words(self, key: str, **words: str) -> str:
-        return self._answers.say(key, site=self._site, **words)
-
-    def _words(self, key: str, **words: str) -> Outbound:
-        return Outbound(self._site_words(key, **words), author="system")
-
-    def _say(self, stored: Stored | None, chat_id: int, said: Sequence[Outbound]) -> None:
-        """Say something in the chat's conversation once for an update: not again if it is handled already."""
-        id = self._conversation(chat_id)
-        with self._database.write() as session:
-            if stored is not None and not self._updates.is_waiting(session, stored.update_id):
-                return
-            self._log.append(session, id, said)
-            if stored is not None:
-                self._updates.handled(session, stored.update_id)
 
     # words
 
@@ -165,7 +93,7 @@ class Intake:
 
     async def _takes(self, stored: Stored, text: str, mark: str = "") -> None:
         """Put words on disk and start their turn."""
-        id = await to_thread.run_sync(self._conversation, stored.chat_id)
+        id = await to_thread.run_sync(self._chats.conversation, stored.chat_id)
         await self._accept(stored, id, text, None, mark)
 
     async def _accept(
@@ -203,7 +131,7 @@ class Intake:
     async def _edited(self, stored: Stored, message: Message) -> None:
         # An edit that is not of words is a place that moves, or a picture: said when it was sent.
         if message.text:
-            await to_thread.run_sync(self._notice, stored, [], self._words("telegram_edited"))
+            await to_thread.run_sync(self._chats.notice, stored, [], self._chats.words("telegram_edited"))
 
     async def _sent(self, stored: Stored, message: Message, thing: str) -> None:
         """Something that we do not open. Words that came with it are read."""
@@ -211,27 +139,18 @@ class Intake:
         sent = Outbound(self._answers.say("telegram_was_sent", what=what), author="parent", name="")
         if message.caption:
             await self._takes(stored, message.caption)
-            notice = self._words("telegram_only_words_with", what=what)
+            notice = self._chats.words("telegram_only_words_with", what=what)
         elif thing == "sticker":
-            notice = self._words("telegram_only_words_sticker")
+            notice = self._chats.words("telegram_only_words_sticker")
         else:
-            notice = self._words("telegram_only_words", what=what)
-        await to_thread.run_sync(self._notice, stored, [sent], notice)
-
-    def _notice(self, stored: Stored, before: list[Outbound], notice: Outbound) -> None:
-        """Say a notice, unless it is what was said last: ten pictures are answered once."""
-        with self._database.read() as session:
-            known = self._known(session, stored.chat_id)
-            newest = select(Row.text).where(Row.conversation_id == known.id, Row.author == "system").order_by(Row.seq.desc()).limit(1) if known else None
-            spoken = select(Row.text).where(Row.conversation_id == known.id, Row.author != "parent").order_by(Row.seq.desc()).limit(1) if known else None
-            repeated = known is not None and session.scalar(newest) == notice.text == session.scalar(spoken)
-        self._say(stored, stored.chat_id, before if repeated else [*before, notice])
+            notice = self._chats.words("telegram_only_words", what=what)
+        await to_thread.run_sync(self._chats.notice, stored, [sent], notice)
 
     # commands
 
     async def _commanded(self, stored: Stored, command: Command) -> None:
         if command.name == "start":
-            await to_thread.run_sync(self._start, stored, command.rest)
+            await to_thread.run_sync(self._commands.start, stored, command.rest)
             return
         # Words behind a command are words: nothing that was typed is lost.
         if command.rest and command.name != "status":
@@ -240,117 +159,43 @@ class Intake:
             case "person":
                 await self._takes(stored, self._answers.say("telegram_ask_person"))
             case "status":
-                await to_thread.run_sync(self._status, stored, command.rest)
+                await to_thread.run_sync(self._commands.status, stored, command.rest)
             case "help":
-                await to_thread.run_sync(self._say, stored, stored.chat_id, [self._help()])
+                await to_thread.run_sync(self._chats.say, stored, stored.chat_id, [self._commands.help()])
             case "privacy":
-                await to_thread.run_sync(self._privacy, stored)
+                await to_thread.run_sync(self._commands.privacy, stored)
             case "delete":
                 await self._ask_to_delete(stored)
             case "stop":
-                await to_thread.run_sync(self._stop, stored)
+                await to_thread.run_sync(self._commands.stop, stored)
             case _ if not command.rest:
-                unknown = f"{self._answers.say('telegram_unknown_command')}\n\n{self._help().text}"
-                await to_thread.run_sync(self._say, stored, stored.chat_id, [Outbound(unknown, author="system")])
-
-    def _start(self, stored: Stored, payload: str) -> None:
-        """Begin, in the area that the link names; or carry on the web chat that the link's code stands for."""
-        if payload and payload not in self._areas:
-            self._carry_on(stored, payload)
-            return
-        with self._database.read() as session:
-            is_new = self._known(session, stored.chat_id) is None
-        id = self._conversation(stored.chat_id, payload or None)
-        if not is_new:
-            with self._database.read() as session:
-                area = session.get_one(Conversation, id).area
-            self._say(stored, stored.chat_id, [self._welcome(area if area in self._areas else self._default)])
-
-    def _carry_on(self, stored: Stored, code: str) -> None:
-        with self._database.write() as session:
-            if not self._updates.is_waiting(session, stored.update_id):
-                return
-            id = self._links.use(session, code, "carry_on", stored.update_id)
-            if id is not None:
-                self._links.carry_on(session, id, stored.chat_id)
-                area = session.get_one(Conversation, id).area
-                told = [self._words("telegram_linked"), self._words("telegram_note"), Outbound(self._areas.get(area, self._areas[self._default]).not_for_emergencies, author="system")]
-                self._log.append(session, id, [Outbound("\n\n".join(part.text for part in told), author="system")])
-                self._updates.handled(session, stored.update_id)
-        if id is None:
-            self._say(stored, stored.chat_id, [self._words("telegram_link_old")])
-
-    def _status(self, stored: Stored, rest: str) -> None:
-        id = self._conversation(stored.chat_id)
-        reference = find_reference(rest) if rest else None
-        self._say(stored, stored.chat_id, [self._office.reception.status(id, reference)])
-
-    def _help(self) -> Outbound:
-        return self._words("telegram_help", emergency=self._areas[self._default].not_for_emergencies)
-
-    def _privacy(self, stored: Stored) -> None:
-        id = self._conversation(stored.chat_id)
-        with self._database.read() as session:
-            area = self._areas.get(session.get_one(Conversation, id).area, self._areas[self._default])
-        wording = self._answers.wording("privacy", area)
-        sources = tuple(source.as_json() for source in wording.sources)
-        self._say(stored, stored.chat_id, [Outbound(wording.text, author="system", topic="privacy", sources=sources), self._words("telegram_privacy")])
-
-    def _stop(self, stored: Stored) -> None:
-        """Be quiet after a last word; what is owed is told, and a reply that staff write becomes their work to bring otherwise."""
-        id = self._conversation(stored.chat_id)
-        with self._database.write() as session:
-            if not self._updates.is_waiting(session, stored.update_id):
-                return
-            told = [self._site_words("telegram_stopped")]
-            told += [self._site_words("telegram_stopped_open", reference=q.reference, lead=q.lead.name) for q in open_queries(session, id)]
-            last = self._log.append(session, id, [Outbound("\n\n".join(told), author="system")])[-1]
-            session.merge(TelegramQuiet(conversation_id=id, after_seq=last.seq))
-            self._updates.handled(session, stored.update_id)
+                unknown = f"{self._answers.say('telegram_unknown_command')}\n\n{self._commands.help().text}"
+                await to_thread.run_sync(self._chats.say, stored, stored.chat_id, [Outbound(unknown, author="system")])
 
     # deleting
 
     async def _ask_to_delete(self, stored: Stored) -> None:
         """Ask first. The question is not written into the conversation that it is about."""
-        asked = await to_thread.run_sync(self._deletion, stored.chat_id)
+        asked = await to_thread.run_sync(self._commands.deletion, stored.chat_id)
         if asked is None:
-            await self._tell(stored.chat_id, self._site_words("telegram_nothing_to_delete"))
+            await self._tell(stored.chat_id, self._chats.site_words("telegram_nothing_to_delete"))
             return
         text, code = asked
         rows = [[InlineKeyboardButton(self._answers.say(f"telegram_delete_{key}"), callback_data=f"{data}{code}")] for key, data in (("yes", DELETE), ("no", KEEP))]
         await self._tell(stored.chat_id, text, InlineKeyboardMarkup(rows))
 
-    def _deletion(self, chat_id: int) -> tuple[str, str] | None:
-        with self._database.read() as session:
-            ids = list(session.scalars(select(Conversation.id).where(of_chat(chat_id))))
-            owed = [query for id in ids for query in open_queries(session, id)]
-        if not ids:
-            return None
-        told = [self._site_words("telegram_delete_ask"), *(self._site_words("telegram_delete_open", reference=q.reference, lead=q.lead.name) for q in owed)]
-        return "\n\n".join(told), self._links.new_code(ids[0], "delete")
 
     async def _delete_pressed(self, stored: Stored, query: CallbackQuery) -> None:
         chat_id = stored.chat_id
         verb, _, code = query.data.partition(":")
-        done = await to_thread.run_sync(self._delete, code, stored, f"{verb}:" == DELETE)
+        done = await to_thread.run_sync(self._commands.delete, code, stored, f"{verb}:" == DELETE)
         await self._quietly(query.answer())
         if done is None:
-            await self._tell(chat_id, self._site_words("telegram_button_unknown"))
+            await self._tell(chat_id, self._chats.site_words("telegram_button_unknown"))
         else:
-            await self._tell(chat_id, self._site_words("telegram_deleted" if done else "telegram_kept"))
+            await self._tell(chat_id, self._chats.site_words("telegram_deleted" if done else "telegram_kept"))
         await self._quietly(self._bot.edit_message_reply_markup(chat_id, query.message.message_id, reply_markup=None))
 
-    def _delete(self, code: str, stored: Stored, wanted: bool) -> bool | None:
-        """Erase all that is of the chat if that is `wanted`; whether it was, or nothing if the button's code does not hold."""
-        with self._database.write() as session:
-            id = self._links.use(session, code, "delete", stored.update_id)
-            if id is None:
-                return None
-            if wanted:
-                for conversation_id in list(session.scalars(select(Conversation.id).where(of_chat(stored.chat_id)))):
-                    erase(session, self._office.cycle, conversation_id)
-                self._updates.erase(session, stored.chat_id)
-        return wanted
 
     async def _tell(self, chat_id: int, text: str, keyboard: InlineKeyboardMarkup | None = None) -> None:
         """Say something that is not part of a conversation. Raises TelegramError, so that the update is handled again."""
@@ -370,7 +215,7 @@ class Intake:
             await self._paced(self._bot.edit_message_reply_markup, chat_id, query.message.message_id, reply_markup=None)
             return
         await self._quietly(query.answer())
-        await to_thread.run_sync(self._conversation, chat_id)
+        await to_thread.run_sync(self._chats.conversation, chat_id)
         try:
             await self._accept(stored, button.conversation_id, "", data, pressed=query.message.message_id)
         except UnknownChoice:
@@ -421,6 +266,6 @@ class Intake:
             ids = list(session.scalars(select(Conversation.id).where(of_chat(stored.chat_id))))
         for id in ids:
             if status in (ChatMember.BANNED, ChatMember.LEFT):
-                self._office.deliveries.gone(id, "the parent blocked the bot")
+                self._deliveries.gone(id, "the parent blocked the bot")
             else:
-                self._back(id)
+                self._chats.back(id)

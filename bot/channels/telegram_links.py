@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from bot.channels.telegram_sender import CHANNEL
@@ -16,6 +16,7 @@ from bot.store.tables import Conversation, Message
 from bot.store.telegram import TelegramCode
 
 LINK_LASTS = timedelta(hours=1)
+MOST_BEFORE = 50
 
 
 class Links:
@@ -53,7 +54,8 @@ class Links:
             return
         before = session.scalar(select(Conversation).where(Conversation.channel == CHANNEL, Conversation.external_id == str(chat_id)))
         if before is not None:
-            before.external_id = f"{chat_id}/{before.id}"
+            taken = set(session.scalars(select(Conversation.external_id).where(of_chat(chat_id))))
+            before.external_id = next((mark for mark in _marks(chat_id) if mark not in taken), None)
             session.flush()
         conversation.channel, conversation.external_id, conversation.unreachable_since = CHANNEL, str(chat_id), None
         unread = (Delivery.conversation_id == conversation_id, Delivery.channel != CHANNEL, Delivery.state == "waiting")
@@ -67,4 +69,9 @@ class Links:
 
 def of_chat(chat_id: int):
     """The condition under which a conversation is, or was, that chat's."""
-    return (Conversation.channel == CHANNEL) & or_(Conversation.external_id == str(chat_id), Conversation.external_id.startswith(f"{chat_id}/"))
+    return (Conversation.channel == CHANNEL) & Conversation.external_id.in_([str(chat_id), *_marks(chat_id)])
+
+
+def _marks(chat_id: int) -> list[str]:
+    """Addresses of the conversations that a chat had before: counted, because an encrypted column is only found by what it equals."""
+    return [f"{chat_id}/{number}" for number in range(1, MOST_BEFORE + 1)]

@@ -98,12 +98,12 @@ class Updates:
 
     def handled(self, session: Session, update_id: int) -> None:
         """It is done: its words go, its number stays for KEPT_FOR."""
-        session.execute(update(TelegramUpdate).where(TelegramUpdate.update_id == update_id).values(state="handled", body=None))
+        session.execute(update(TelegramUpdate).where(TelegramUpdate.update_id == update_id).values(state="handled", body=None).execution_options(synchronize_session=False))
 
     @staticmethod
     def erase(session: Session, chat_id: int) -> None:
         """Take away the words of a chat's updates that were set aside."""
-        session.execute(update(TelegramUpdate).where(TelegramUpdate.chat_id == chat_id, TelegramUpdate.state == "set_aside").values(body=None))
+        session.execute(update(TelegramUpdate).where(TelegramUpdate.chat_id == chat_id, TelegramUpdate.state == "set_aside").values(body=None).execution_options(synchronize_session=False))
 
     def failed(self, update_id: int) -> bool:
         """Handling it failed: it is tried again later, or set aside after MOST_ATTEMPTS; whether it was set aside."""

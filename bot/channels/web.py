@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from bot.channels.limits import RateLimits
 from bot.channels.problems import BAD_JSON, NOT_SIGNED_IN, TOO_LARGE, Problem
+from bot.conversations.erasure import OwnWords
 from bot.conversations.listeners import Listeners
 from bot.conversations.log import Accepted, ConversationLog, UnknownChoice
 from bot.conversations.outbound import Outbound
@@ -43,6 +44,7 @@ class WebChat:
     areas: dict[str, Area]
     default_area: str
     reply_wait: float
+    own_words: OwnWords
 
     async def start(self, who: str, area: str | None, role: str | None, told: bool = False) -> tuple[str, str]:
         """A new conversation for somebody at address `who`: its id and token. Raises Problem.
@@ -163,7 +165,27 @@ def conversation_routes(chat: WebChat, prefix: str, token_of: Callable[[Request]
     async def standing(request: Request) -> Response:
         return JSONResponse(await to_thread.run_sync(chat.standings.of, await conversation(request)))
 
+    async def typing(request: Request) -> Response:
+        await to_thread.run_sync(chat.standings.parent_types, await conversation(request))
+        return Response(status_code=204)
+
+    async def copy(request: Request) -> Response:
+        copied = await to_thread.run_sync(chat.own_words.copy, await conversation(request))
+        return JSONResponse(copied, headers={"Content-Disposition": 'attachment; filename="signpost-chat.json"'})
+
+    async def erase(request: Request) -> Response:
+        conversation_id = await conversation(request)
+        if (await json_body(request)).get("confirm") is not True:
+            at_stake = await to_thread.run_sync(chat.own_words.at_stake, conversation_id)
+            taken_back = "".join(f" Your question {query.reference}, which {query.lead} has, is then taken back." for query in at_stake)
+            raise Problem(422, "confirm", f'This deletes everything that was written in this chat.{taken_back} To do so, send {{"confirm": true}}.')
+        await to_thread.run_sync(chat.own_words.erase, conversation_id)
+        return JSONResponse({"erased": True})
+
     return [
+        Route(f"{prefix}/typing", typing, methods=["POST"]),
+        Route(f"{prefix}/copy", copy, methods=["GET"]),
+        Route(f"{prefix}/erase", erase, methods=["POST"]),
         Route(f"{prefix}/messages", post, methods=["POST"]),
         Route(f"{prefix}/messages", get, methods=["GET"]),
         Route(f"{prefix}/events", events, methods=["GET"]),

@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Callable, Mapping
 
 from bot.casework.supervision import Refused
+from bot.console.notebook import Notebook
 from bot.console.query_page import QueryView
 from bot.store.tables import Staff
 
@@ -15,11 +16,16 @@ if TYPE_CHECKING:
 Form = Mapping[str, str]
 
 
+PERMISSIONS = {"close": "close"}
+QUIET = frozenset({"note", "summary", "tag", "untag"})
+
+
 class Acts:
     """The acts by name (the last part of the form's address). `about` is the id of a reply, delivery or request of that query."""
 
     def __init__(self, signpost: "Signpost") -> None:
         self._supervision, self._replies = signpost.office.supervision, signpost.replies
+        notebook = Notebook(signpost.database, signpost.clock, signpost.masker)
         self._by_name: dict[str, Callable[[QueryView, Form, Staff], None]] = {
             "hold": lambda view, form, member: self._supervision.take_conversation(view.query.id, member),
             "hand-back": lambda view, form, member: self._supervision.hand_back(view.query.id, member),
@@ -33,6 +39,10 @@ class Acts:
             "reached": lambda view, form, member: self._supervision.reached_otherwise(view.query.id, self._delivery(view, form)[1], form.get("how", ""), member),
             "take-back": lambda view, form, member: self._in_time(self._replies.take_back(self._reply(view, form), member)),
             "approve": lambda view, form, member: self._in_time(self._replies.approve(self._reply(view, form), member)),
+            "note": lambda view, form, member: notebook.add_note(view.query.id, form.get("note", ""), member),
+            "summary": lambda view, form, member: notebook.summarise(view.query.id, form.get("summary", ""), member),
+            "tag": lambda view, form, member: notebook.tag(view.query.conversation_id, form.get("tags", ""), member),
+            "untag": lambda view, form, member: notebook.untag(view.query.conversation_id, form.get("about", "")),
             "send-back": lambda view, form, member: self._in_time(self._replies.send_back(self._reply(view, form), member, form.get("comment", ""))),
         }
 

@@ -275,12 +275,14 @@ class Deliveries:
 
 def with_sources(text: str, sources: Sequence[Mapping[str, str]]) -> str:
     """A message's words with the sentences they rest on under them, for channels that know only text. Quotations begin with "> "."""
-    cited = []
+    pages: dict[tuple[str, ...], list[str]] = {}
     for source in sources:
-        where = [source.get("title", ""), source.get("url", "") if source.get("url", "").startswith("http") else ""]
+        url = source.get("url", "")
+        page = tuple(line for line in (source.get("title", ""), url if url.startswith("http") else "") if line)
         quote = "\n".join(f"> {line}" for line in source.get("quote", "").split("\n") if line.strip())
-        cited.append("\n".join(line for line in (quote, *where) if line))
-    return "\n\n".join([text, SOURCES, *cited]) if cited else text
+        pages.setdefault(page, []).append(quote)
+    cited = ["\n\n".join(quotes) + "\n" + "\n".join(page) for page, quotes in pages.items()]
+    return "\n\n".join([text, SOURCES, *(told.strip() for told in cited)]) if cited else text
 
 
 def _part(session: Session, delivery: Delivery) -> Part:

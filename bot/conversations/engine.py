@@ -115,6 +115,17 @@ class RasaEngine:
         async with self._client().post(self._url, json=asked) as answer:
             return answer.status, await answer.read()
 
+    async def forget(self, conversation_id: str) -> None:
+        """Have the engine forget a conversation. Raises EngineProblem if it cannot be asked or does not."""
+        try:
+            async with self._client().delete(f"{self._url}{conversation_id}") as answer:
+                if answer.status != 200:
+                    raise EngineProblem("nonsense", f"status {answer.status}")
+        except asyncio.TimeoutError as problem:
+            raise EngineProblem("slow", type(problem).__name__) from problem
+        except aiohttp.ClientError as problem:
+            raise EngineProblem("down", type(problem).__name__) from problem
+
     async def is_ready(self) -> bool:
         """Whether the engine has its model loaded."""
         try:

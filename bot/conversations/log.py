@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Callable, Mapping, Sequence
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from bot.clock import Clock, new_id, new_secret
 from bot.conversations.outbound import Outbound
+from bot.logs import request_id
 from bot.store.cycle import ConversationToken, Delivery, ReturnCode
 from bot.store.database import Database
 from bot.store.tables import Choice, Conversation, Message, Query
@@ -34,6 +35,16 @@ _CLOSE = (
     .where(_MESSAGES.c.id == bindparam("message"), _MESSAGES.c.turn_state == "asked", _MESSAGES.c.claimed_by == bindparam("owner"))
     .values(turn_state="done", understanding=bindparam("understood"))
     .returning(_MESSAGES.c.conversation_id, _MESSAGES.c.seq)
+)
+
+
+_TELL_OF_MASKING = (
+    update(_CONVERSATIONS)
+    .where(
+        _CONVERSATIONS.c.id == bindparam("conversation"),
+        or_(_CONVERSATIONS.c.masking_told_seq.is_(None), _CONVERSATIONS.c.masking_told_seq == bindparam("asked")),
+    )
+    .values(masking_told_seq=bindparam("asked"))
 )
 
 
@@ -184,6 +195,7 @@ class ConversationLog:
                 "text": text,
                 "at": now,
                 "client_id": client_id,
+                "request_id": request_id.get(),
                 "command": command,
                 "sources": [],
                 "choices": [],
@@ -193,6 +205,11 @@ class ConversationLog:
             },
         )
         return Waiting(id, conversation_id, number.last_seq, text, command, number.area, number.role, False, number.held_query_id, number.guide)
+
+    def tell_of_masking(self, conversation_id: str, seq: int) -> bool:
+        """Whether the parent is to be told of masking in answer to message `seq`: once a conversation, and again if that turn is."""
+        with self._database.write() as session:
+            return session.execute(_TELL_OF_MASKING, {"conversation": conversation_id, "asked": seq}).rowcount == 1
 
     def waiting(self, message_id: str) -> Waiting | None:
         """A message whose turn this app holds; nothing if it was taken already."""
@@ -267,6 +284,7 @@ class ConversationLog:
                 "sources": [dict(source) for source in outbound.sources],
                 "choices": [_shown(id, choice) for id, choice in offered],
                 "query_id": outbound.query_id,
+                "request_id": request_id.get(),
                 "answers_seq": answers_seq,
             }
             messages.append(message)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import joinedload
 
 from bot.clock import Clock
 from bot.conversations.log import query_json
+from bot.store.console import Typing
 from bot.store.database import Database
 from bot.store.tables import Conversation, Draft, Message, Query, Staff
 
@@ -21,6 +22,11 @@ class Standings:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
+
+    def parent_types(self, conversation_id: str) -> None:
+        """The parent is typing: staff who have the query open are told. Nothing of what is typed is known here."""
+        with self._database.write() as session:
+            session.merge(Typing(conversation_id=conversation_id, at=self._clock.now()))
 
     def of(self, conversation_id: str) -> dict[str, Any]:
         """`newest` (number of the last message), `working` (an answer is being made), `writing` (the name of the member of staff whose

@@ -20,6 +20,8 @@ from sanic import Blueprint, response
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
+from bot.engine.forgetting import forget
+
 logger = logging.getLogger(__name__)
 
 _TOLD = ("intent", "intent_ranking", "understanding", "entities")
@@ -33,6 +35,7 @@ class TurnChannel(InputChannel):
 
     With `again`, a `message_id` that was answered before gives the same messages without a second turn, so that a caller who died
     may ask again. `guide` (`{"form", "slots"}`) is where the conversation's guide stood: an engine that has been restarted goes on from there.
+    `DELETE /webhooks/turn/CONVERSATION` with the token has a conversation forgotten.
     """
 
     def __init__(self, token: Text) -> None:
@@ -65,8 +68,7 @@ class TurnChannel(InputChannel):
 
         @turn.route("/", methods=["POST"])
         async def take(request: Request) -> HTTPResponse:
-            given = request.headers.get("authorization", "")
-            if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+            if not self._knows_token(request):
                 return response.json({"error": "token"}, status=403)
             asked = request.json or {}
             agent = request.app.ctx.agent
@@ -93,7 +95,19 @@ class TurnChannel(InputChannel):
             messages = [m.get("custom") or {"text": m.get("text")} for m in message.output_channel.messages]
             return response.json({"messages": messages, "understanding": _told(message.parse_data)})
 
+        @turn.route("/<conversation:str>", methods=["DELETE"])
+        async def drop(request: Request, conversation: Text) -> HTTPResponse:
+            if not self._knows_token(request):
+                return response.json({"error": "token"}, status=403)
+            agent = request.app.ctx.agent
+            await forget(agent.tracker_store, agent.lock_store, conversation)
+            return response.json({"forgotten": True})
+
         return turn
+
+    def _knows_token(self, request: Request) -> bool:
+        given = request.headers.get("authorization", "")
+        return hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode())
 
 
 async def _remember(agent: Agent, conversation: Text, guide: Dict[Text, Any]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Mapping
+from typing import Any, Iterable, Mapping
 
 from bot.knowledge.reading import read_yaml
 
@@ -71,7 +71,8 @@ class Answers:
     def __init__(
         self, answers: Mapping[str, Answer], sources: Mapping[str, Source], system: Mapping[str, str], languages: Mapping[str, Mapping]
     ) -> None:
-        self._answers, self._sources, self._system, self._languages = answers, sources, system, languages
+        self._answers, self._sources, self._system, self._languages = dict(answers), sources, system, languages
+        self._filed: Mapping[str, Answer] = dict(answers)
 
     @classmethod
     def load(cls, folder: Path) -> "Answers":
@@ -105,6 +106,25 @@ class Answers:
             return self._sources[id]
         fact = area.facts.get(id.removeprefix("local:"))
         return _local_source(id.removeprefix("local:"), fact, area) if fact else None
+
+    def filed(self, topic: str) -> Answer:
+        """The answer on a topic as its file has it."""
+        return self._filed[topic]
+
+    def amend(self, changes: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Let approved changes stand in for what the files say: topic and changed fields each. What is not named is as filed.
+
+        A change whose review is older than the file's does not count any more: it has been overtaken by a commit.
+        """
+        amended = dict(self._filed)
+        for topic, fields in changes:
+            if topic in amended and fields["reviewed_on"] >= self._filed[topic].reviewed_on:
+                amended[topic] = replace(amended[topic], **fields)
+        self._answers = amended
+
+    def sources_of(self, topic: str) -> list[Source]:
+        """The sentences of the register that an answer cites."""
+        return [self._sources[id] for id in self._answers[topic].sources if id in self._sources]
 
     def title(self, topic: str) -> str:
         """The plain title of a topic, as shown on a choice."""
@@ -149,13 +169,13 @@ def _local_source(key: str, fact, area: Area) -> Source:
 
 def filled(text: str, words: Mapping[str, str]) -> str:
     """A wording of `data/` as it is shown: paragraphs on one line each, and each `{word}` that is known filled in."""
-    text = _unwrapped(text)
+    text = unwrapped(text)
     for key, value in words.items():
         text = text.replace("{" + key + "}", value)
     return text.strip()
 
 
-def _unwrapped(text: str) -> str:
+def unwrapped(text: str) -> str:
     """Paragraphs on one line each; list lines keep their own."""
     return "\n\n".join(re.sub(r"\n(?!- )", " ", part.strip()) for part in re.split(r"\n\s*\n", text))
 

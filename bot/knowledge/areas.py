@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Mapping
 
 from bot.knowledge.reading import read_yaml
+
+
+_PHONE = re.compile(r"\d[\d ]{4,}\d")
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,14 @@ class Promise:
         return {"ordinary": self.working_days, "priority": self.priority_working_days, "urgent": self.urgent_working_days}[kind]
 
 
+# Days that a conversation is kept after the last thing that happened, by the state that its query ended in. The operator sets them.
+KEPT = {"no_query": 30, "confirmed": 365, "silent": 365, "closed_by_manager": 365, "withdrawn": 30}
+
+
 @dataclass(frozen=True)
 class Area:
-    """One council area."""
+    """One council area. `kept_days` are days by the state a query ended in (`no_query`: none was opened), `privacy` says who answers for
+    the data: controller, officer, address, purposes."""
 
     id: str
     name: str
@@ -61,7 +70,17 @@ class Area:
     not_for_emergencies: str
     promise: Promise
     closures: tuple[date, ...] = ()
+    kept_days: Mapping[str, int] = field(default_factory=lambda: dict(KEPT))
+    privacy: Mapping[str, str] = field(default_factory=dict)
     teams: tuple[Mapping, ...] = field(default=())
+
+    @property
+    def public_numbers(self) -> tuple[str, ...]:
+        """The telephone numbers that this area's file gives out."""
+        texts = [fact.text for fact in self.facts.values()]
+        texts += [line for route in self.urgent.values() for line in (*route.lines, route.text, route.after)]
+        texts += [str(contact.get("phone") or "") for contact in self.contacts.values()]
+        return tuple(number for text in texts for number in _PHONE.findall(text))
 
 
 class AreaProblem(Exception):
@@ -102,5 +121,15 @@ def _area(raw: dict) -> Area:
         not_for_emergencies=not_for_emergencies,
         promise=Promise(promise["working_days"], promise["priority_working_days"], promise["urgent_working_days"]),
         closures=tuple(raw.get("closures") or ()),
+        kept_days=_kept_days(raw.get("retention") or {}),
+        privacy=raw.get("privacy") or {},
         teams=tuple(raw.get("teams") or ()),
     )
+
+
+def _kept_days(given: dict) -> dict[str, int]:
+    if unknown := set(given) - set(KEPT):
+        raise ValueError(f"retention knows no {', '.join(sorted(unknown))}; it knows {', '.join(KEPT)}")
+    if wrong := [state for state, days in given.items() if not isinstance(days, int) or isinstance(days, bool) or days < 1]:
+        raise ValueError(f"retention needs whole days, 1 or more, for {', '.join(wrong)}")
+    return {**KEPT, **given}

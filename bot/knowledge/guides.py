@@ -57,7 +57,8 @@ class Result:
     """What a guide found, in finished words.
 
     row: the row or message that applies. also: rows that added a paragraph.
-    opening: what every result of the guide begins with. told: the working, a sentence for each fact. paragraphs: what applies, the law, and what to say or send.
+    opening: what every result of the guide begins with. told: the working, a sentence for each fact. paragraphs: what applies, and the
+    law. say: what to say or send.
     contacts: whom to talk to, a line each. person: `yes` opens a query, `offer` offers one, `no` neither.
     kind: the query's kind. offers: topics to go on with.
     """

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from bot.store.sealing import Sealed
 from bot.store.tables import Base, Query, Staff, where
 
 
@@ -19,7 +20,7 @@ class Promise(Base):
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), primary_key=True)
     no: Mapped[int] = mapped_column(primary_key=True)
     due_on: Mapped[date]
-    reason: Mapped[str] = mapped_column(String(400))
+    reason: Mapped[str] = mapped_column(Sealed("promises.reason"))
     made_at: Mapped[datetime]
     told_seq: Mapped[int | None]
 
@@ -33,7 +34,7 @@ class Question(Base):
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), index=True)
     seq: Mapped[int]
     no: Mapped[int]
-    text: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Sealed("questions.text"))
     mark: Mapped[str] = mapped_column(String(10), default="open")
 
     __table_args__ = (
@@ -77,9 +78,9 @@ class Email(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     key: Mapped[str] = mapped_column(String(160), unique=True)
-    address: Mapped[str]
-    subject: Mapped[str]
-    body: Mapped[str] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(Sealed("emails.address"))
+    subject: Mapped[str] = mapped_column(Sealed("emails.subject"))
+    body: Mapped[str] = mapped_column(Sealed("emails.body"))
     state: Mapped[str] = mapped_column(String(10), default="waiting")
     attempts: Mapped[int] = mapped_column(default=0)
     next_try_at: Mapped[datetime]
@@ -110,7 +111,7 @@ class Delivery(Base):
     seq: Mapped[int]
     part: Mapped[int]
     parts: Mapped[int]
-    body: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Sealed("deliveries.body"))
     state: Mapped[str] = mapped_column(String(10), default="waiting")
     attempts: Mapped[int] = mapped_column(default=0)
     next_try_at: Mapped[datetime | None]
@@ -139,14 +140,14 @@ class Explanation(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), index=True)
     body: Mapped[str] = mapped_column(String(20))
-    address: Mapped[str | None]
-    text: Mapped[str] = mapped_column(Text)
+    address: Mapped[str | None] = mapped_column(Sealed("explanations.address"))
+    text: Mapped[str] = mapped_column(Sealed("explanations.text"))
     due_on: Mapped[date]
     state: Mapped[str] = mapped_column(String(10), default="asked")
     asked_by: Mapped[str] = mapped_column(ForeignKey("staff.id"))
     asked_at: Mapped[datetime]
     reminders: Mapped[int] = mapped_column(default=0)
-    answer: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[str | None] = mapped_column(Sealed("explanations.answer"))
     ended_at: Mapped[datetime | None]
 
     __table_args__ = (

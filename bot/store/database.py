@@ -9,9 +9,14 @@ from typing import Iterator
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
+
+from bot.settings import Settings
+from bot.store.keys import open_keyring
+from bot.store.sealing import Keyring
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -20,14 +25,21 @@ class Database:
     """Sessions for reading and for writing.
 
     On SQLite a write takes the one write lock at its start and is on disk when it ends (WAL, synchronous=FULL).
+
+    Parameters
+    ----------
+    keys: open and seal the encrypted columns; without them, those that the environment's settings name for this database.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, keys: Keyring | None = None) -> None:
         self.url = make_url(url)
+        self.keys = keys or open_keyring(Settings.from_environment(), self.url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database and self.url.database != ":memory:":
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         self.engine = create_engine(self.url, pool_size=16, max_overflow=16, pool_pre_ping=not self.is_sqlite)
+        # sealed columns find the keys here, so that two databases of one process may have different ones
+        self.engine.dialect.keys = self.keys
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
@@ -56,7 +68,41 @@ class Database:
                 raise
 
     def upgrade(self) -> None:
-        """Bring the tables up to date (Alembic)."""
+        """Bring the tables up to date (Alembic). Raises SealProblem if what is in them cannot be opened with the keys at hand."""
+        before = self._revision()
+        self._migrate()
+        if self.is_sqlite and before != self._revision():
+            self.scrub()
+        self.check_keys()
+
+    def _revision(self) -> str | None:
+        with self.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def check_keys(self) -> None:
+        """Open the newest message. Raises SealProblem if its key is not at hand, before anything is written under another."""
+        with self.read() as session:
+            if row := session.execute(text("SELECT text FROM messages WHERE text <> '' ORDER BY at DESC LIMIT 1")).one_or_none():
+                self.keys.open(row.text, "messages.text")
+
+    def scrub(self) -> None:
+        """Leave nothing in the files of what was deleted or overwritten: free pages are zeroed, the write-ahead log is emptied.
+
+        On PostgreSQL, dead rows are made free for reuse; their (encrypted) bytes last until they are overwritten.
+        """
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM")
+            if self.is_sqlite:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def empty_log(self) -> bool:
+        """Move the write-ahead log of SQLite into the database and empty it; whether no reader held that up. PostgreSQL has no such file."""
+        if not self.is_sqlite:
+            return True
+        with self.engine.connect() as connection:
+            return connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0] == 0
+
+    def _migrate(self) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.engine.connect() as connection:
@@ -88,5 +134,5 @@ def _prepare_sqlite(engine) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection, _record) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, timezone
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, String, Text, TypeDecorator, UniqueConstraint, false, text
+from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, String, TypeDecorator, UniqueConstraint, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from bot.store.sealing import Sealed, SealedAddress, SealedJSON
 from bot.store.states import CLOSED_STATES, OPEN_STATES, STATES
 
 
@@ -51,14 +52,15 @@ class Conversation(Base):
     `external_id` is the person's address on a channel that pushes (a Telegram chat id), `dispatched_seq` the newest message for which
     deliveries were made there, `unreachable_since` when the channel said that it reaches them no more. While `held_query_id` is set a
     person has the conversation and the bot is quiet; `hold_told` says whether the parent was told so. `guide` is where its guide stands
-    (`form`, `slots`), for an engine that has forgotten the conversation.
+    (`form`, `slots`), for an engine that has forgotten the conversation. `masking_told_seq` is the message after which the parent was told
+    that names and numbers are not needed.
     """
 
     __tablename__ = "conversations"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     channel: Mapped[str] = mapped_column(String(20))
-    external_id: Mapped[str | None]
+    external_id: Mapped[str | None] = mapped_column(SealedAddress("conversations.external_id"))
     token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     area: Mapped[str] = mapped_column(String(40))
     role: Mapped[str] = mapped_column(String(20), default="parent")
@@ -69,7 +71,8 @@ class Conversation(Base):
     unreachable_since: Mapped[datetime | None]
     held_query_id: Mapped[str | None] = mapped_column(String(32))
     hold_told: Mapped[bool] = mapped_column(default=False, server_default=false())
-    guide: Mapped[dict[str, Any] | None]
+    guide: Mapped[dict[str, Any] | None] = mapped_column(SealedJSON("conversations.guide"))
+    masking_told_seq: Mapped[int | None]
 
     __table_args__ = (
         UniqueConstraint("channel", "external_id"),
@@ -81,7 +84,7 @@ class Message(Base):
     """One message of a conversation, in order of `seq`.
 
     A parent's message has a `turn_state`: `asked` until its turn is done (claimed by one app until `claimed_until`), then `done`.
-    Messages that answer it carry its seq as `answers_seq`.
+    Messages that answer it carry its seq as `answers_seq`. `request_id` is the request that brought it, or that it answers, in the logs.
     """
 
     __tablename__ = "messages"
@@ -91,7 +94,7 @@ class Message(Base):
     seq: Mapped[int]
     author: Mapped[str] = mapped_column(String(12))
     name: Mapped[str] = mapped_column(default="")
-    text: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Sealed("messages.text"))
     at: Mapped[datetime]
     client_id: Mapped[str | None] = mapped_column(String(64))
     command: Mapped[str | None]
@@ -103,7 +106,8 @@ class Message(Base):
     choices: Mapped[list[Any]] = mapped_column(default=list)
     query_id: Mapped[str | None] = mapped_column(ForeignKey("queries.id"))
     answers_seq: Mapped[int | None]
-    understanding: Mapped[dict[str, Any] | None]
+    understanding: Mapped[dict[str, Any] | None] = mapped_column(SealedJSON("messages.understanding"))
+    request_id: Mapped[str | None] = mapped_column(String(32))
     turn_state: Mapped[str | None] = mapped_column(String(10))
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     claimed_until: Mapped[datetime | None]
@@ -135,7 +139,7 @@ class Staff(Base):
     """A member of staff. `areas`, `topics`, `therapies`, `languages` and `schools` empty mean all of them, nothing special.
 
     `duty` leads stand in where no lead fits, `deputy_id` is who stands in for this one. Leave is in `leave`; `away_until` is leave that
-    has begun.
+    has begun. With a `totp_secret` signing in takes a second step; `totp_step` is the newest code's, which opens once only.
     """
 
     __tablename__ = "staff"
@@ -157,13 +161,19 @@ class Staff(Base):
     active: Mapped[bool] = mapped_column(default=True)
     away_until: Mapped[date | None]
     password_hash: Mapped[str]
+    totp_secret: Mapped[str | None] = mapped_column(Sealed("staff.totp_secret"))
+    totp_step: Mapped[int] = mapped_column(default=0, server_default="0")
+    oidc_subject: Mapped[str | None] = mapped_column(unique=True)
     created_at: Mapped[datetime]
 
     __table_args__ = (CheckConstraint("role IN ('lead', 'coordinator', 'manager', 'auditor')", name="role_known"),)
 
 
 class StaffSession(Base):
-    """A signed-in browser. Only the hash of its cookie is kept."""
+    """A browser that is signed in (`stage` full), or has given its password only: `second_step` is owed, or must be `set_up` first.
+
+    Only the hash of its cookie is kept. `new_secret` is a second step that is being set up.
+    """
 
     __tablename__ = "staff_sessions"
 
@@ -172,8 +182,12 @@ class StaffSession(Base):
     csrf: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    stage: Mapped[str] = mapped_column(String(12), default="full", server_default="full")
+    new_secret: Mapped[str | None] = mapped_column(Sealed("staff_sessions.new_secret"))
 
     staff: Mapped[Staff] = relationship()
+
+    __table_args__ = (CheckConstraint("stage IN ('full', 'second_step', 'set_up')", name="stage_known"),)
 
 
 class SignInAttempt(Base):
@@ -219,7 +233,7 @@ class Query(Base):
     ended_at: Mapped[datetime | None]
     reminders: Mapped[int] = mapped_column(default=0, server_default="0")
     reminded_at: Mapped[datetime | None]
-    ended_reason: Mapped[str | None] = mapped_column(String(400))
+    ended_reason: Mapped[str | None] = mapped_column(Sealed("queries.ended_reason"))
     version: Mapped[int] = mapped_column(default=1)
 
     lead: Mapped[Staff] = relationship()
@@ -263,7 +277,7 @@ class QueryEvent(Base):
     at: Mapped[datetime]
     kind: Mapped[str] = mapped_column(String(40))
     actor: Mapped[str]
-    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    detail: Mapped[dict[str, Any]] = mapped_column(SealedJSON("query_events.detail"), default=dict)
 
 
 class Reply(Base):
@@ -284,13 +298,13 @@ class Reply(Base):
     idempotency_key: Mapped[str] = mapped_column(String(64), unique=True)
     kind: Mapped[str] = mapped_column(String(10), default="answer", server_default="answer")
     state: Mapped[str] = mapped_column(String(12), default="sent", server_default="sent")
-    text: Mapped[str] = mapped_column(Text, default="", server_default="")
+    text: Mapped[str] = mapped_column(Sealed("replies.text"), default="", server_default="")
     marks: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     read_to: Mapped[int] = mapped_column(default=0, server_default="0")
     at: Mapped[datetime]
     release_at: Mapped[datetime | None]
     read_by: Mapped[str | None] = mapped_column(ForeignKey("staff.id"))
-    comment: Mapped[str | None] = mapped_column(Text)
+    comment: Mapped[str | None] = mapped_column(Sealed("replies.comment"))
     delivered_at: Mapped[datetime | None]
 
     __table_args__ = (
@@ -309,15 +323,16 @@ class Draft(Base):
 
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), primary_key=True)
     staff_id: Mapped[str] = mapped_column(ForeignKey("staff.id"), primary_key=True)
-    text: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Sealed("drafts.text"))
     at: Mapped[datetime]
 
 
 class RateCount(Base):
-    """How often one address or session did something in one window of time."""
+    """How often one address or session did something in one window of time, which ends `until`. The key holds a keyed hash of who it was."""
 
     __tablename__ = "rate_counts"
 
     key: Mapped[str] = mapped_column(String(120), primary_key=True)
     window: Mapped[int] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(default=0)
+    until: Mapped[datetime | None]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from bot.store.sealing import SealedJSON, SealedNumber
 from bot.store.tables import Base, where
 
 
@@ -17,8 +18,8 @@ class TelegramUpdate(Base):
     __tablename__ = "telegram_updates"
 
     update_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    chat_id: Mapped[int] = mapped_column(BigInteger)
-    body: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    chat_id: Mapped[int] = mapped_column(SealedNumber("telegram_updates.chat_id"))
+    body: Mapped[dict[str, Any] | None] = mapped_column(SealedJSON("telegram_updates.body"))
     state: Mapped[str] = mapped_column(String(10), default="waiting")
     attempts: Mapped[int] = mapped_column(default=0)
     claimed_by: Mapped[str] = mapped_column(String(64))

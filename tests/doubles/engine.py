@@ -15,10 +15,11 @@ def says(text: str, **fields: Any) -> dict[str, Any]:
 
 
 class EngineDouble:
-    """Set `reply` (turn -> JSON value, or bytes sent as they are), `hang` (seconds), `break_connections` (how many) or `status`; `turns` holds what was asked."""
+    """Set `reply` (turn -> JSON value, or bytes sent as they are), `hang` (seconds), `break_connections` (how many) or `status`; `turns` holds what was asked, `forgotten` which conversations it was asked to forget."""
 
     def __init__(self, port: int = 0) -> None:
         self.turns: list[dict[str, Any]] = []
+        self.forgotten: list[str] = []
         self.reply: Callable[[dict[str, Any]], Any] = lambda turn: says(f"you said: {turn['text']}")
         self.hang = 0.0
         self.status = 200
@@ -55,6 +56,10 @@ class EngineDouble:
 
             def do_GET(self) -> None:
                 self._send(200, b'{"ready": true}')
+
+            def do_DELETE(self) -> None:
+                double.forgotten.append(self.path.rsplit("/", 1)[1])
+                self._send(double.status, b'{"forgotten": true}')
 
             def do_POST(self) -> None:
                 turn = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

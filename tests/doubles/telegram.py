@@ -326,9 +326,10 @@ class BotApiDouble:
         with self._lock:
             for name, value in values.items():
                 setattr(shown, name, value)
-            shown.edited = True
+            shown.edited = shown.edited or "text" in values
             self._lock.notify_all()
-        self.on_shown(phone.chat, shown)
+        if "text" in values:
+            self.on_shown(phone.chat, shown)
 
     def _next_message(self) -> int:
         self._message_id += 1

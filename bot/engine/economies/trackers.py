@@ -53,6 +53,11 @@ class LiveTrackers(InMemoryTrackerStore):
             self._live[sender_id] = tracker, saved
         return tracker
 
+    def forget(self, sender_id: Text) -> None:
+        """Keep nothing of a conversation."""
+        self._live.pop(sender_id, None)
+        self.store.pop(sender_id, None)
+
     async def keys(self) -> Iterable[Text]:
         """The conversations held."""
         return {*self._live, *self.store}

@@ -2,10 +2,9 @@
 
 from alembic import context
 
-from bot.store import cycle, telegram  # noqa: F401 - their tables register themselves
-from bot.store.tables import Base
+from bot.store import all_tables
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
+context.configure(connection=connection, target_metadata=all_tables(), render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()

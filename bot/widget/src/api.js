@@ -42,6 +42,10 @@ export class Api {
     return this.#json('/standing', {}, FETCH)
   }
 
+  async typing() {
+    await this.#fetch('/typing', { body: {} })
+  }
+
   // Only with the page's cookie, which no script can read or write.
   keep(wanted) {
     return this.#json('/keep', { body: { wanted } }, FETCH)

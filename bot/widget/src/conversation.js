@@ -6,6 +6,7 @@ const BACKOFF = [1000, 2000, 4000, 8000, 15000, 30000]
 const STANDING_EVERY = 30000
 const HIDDEN_FOR = 60000
 const AFTER_STREAM = 500
+const TYPING_EVERY = 3000
 
 export class Conversation {
   // `show` hears what changes: messages, outbox, standing, notice, refused, draft, started, cleared.
@@ -83,6 +84,15 @@ export class Conversation {
   draft(text) {
     this.keeping.write({ draft: text })
     this.tabs.tell({ draft: text, session: this.keeping.read().session })
+    this.#typing(text)
+  }
+
+  // Staff who have a question of this chat open see that something is being typed, not what.
+  #typing(text) {
+    const now = Date.now()
+    if (!text || !this.hasQueries || now - (this.typedAt || 0) < TYPING_EVERY) return
+    this.typedAt = now
+    this.api.typing().catch(() => {})
   }
 
   // Forget the chat on this device. Raises what the API raises where the page's cookie has to go too.
@@ -115,7 +125,10 @@ export class Conversation {
   }
 
   async #resume() {
-    if (this.exists) await this.#catchUp()
+    if (this.exists) {
+      await this.#catchUp()
+      this.#askSoon()
+    }
     this.#follow()
   }
 
@@ -273,6 +286,7 @@ export class Conversation {
     }
     if (fresh.length) {
       this.show.messages(fresh, live)
+      if (fresh.some((message) => message.author !== 'parent')) this.#askSoon()
       if (this.watching && document.visibilityState === 'visible') this.markSeen()
     }
     this.show.working()
@@ -282,6 +296,7 @@ export class Conversation {
     try {
       const standing = await this.api.standing()
       this.asked = standing.working ? this.asked || this.highest : 0
+      this.hasQueries = standing.queries.length > 0
       this.show.standing(standing)
       this.show.working()
       return standing
@@ -350,7 +365,6 @@ export class Conversation {
   #heard(message, signal, well) {
     well()
     if (!signal.aborted) this.#take([message], true)
-    if (message.query || message.author !== 'parent') this.#askSoon()
   }
 
   #askSoon() {

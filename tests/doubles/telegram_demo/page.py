@@ -52,10 +52,13 @@ def page_app(api: BotApiDouble, phone: Phone) -> Starlette:
                 (phone.unblocks if phone.blocked else phone.blocks)()
         return RedirectResponse("/#end", 303)
 
+    async def no_icon(request: Request) -> Response:
+        return Response(status_code=204)
+
     def file(name: str) -> Route:
         async def give(request: Request) -> Response:
             return FileResponse(FOLDER / name)
 
         return Route(f"/{name}", give)
 
-    return Starlette(routes=[Route("/", show), Route("/", act, methods=["POST"]), Route("/messages", messages), file("phone.css"), file("phone.js")])
+    return Starlette(routes=[Route("/", show), Route("/", act, methods=["POST"]), Route("/messages", messages), Route("/favicon.ico", no_icon), file("phone.css"), file("phone.js")])

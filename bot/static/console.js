@@ -1,0 +1,117 @@
+// What the console adds for browsers with JavaScript: drafts kept while writing, news that move nothing, a query that is live.
+const KEEP_AFTER = 2500
+const NEWS_EVERY = 20000
+
+function plural(number, one, many) {
+  return number === 1 ? `1 ${one}` : `${number} ${many}`
+}
+
+function keepDrafts(form) {
+  const box = form.querySelector('textarea[name=text]')
+  const told = form.querySelector('[data-kept]')
+  let waiting = null
+  let kept = box.value
+  async function keep() {
+    waiting = null
+    const text = box.value
+    if (text === kept) return
+    const body = new URLSearchParams({ csrf: form.elements.csrf.value, text })
+    try {
+      const answer = await fetch(form.dataset.draft, { method: 'POST', body })
+      if (answer.status === 401) told.textContent = 'You are signed out. Copy your reply, then sign in again.'
+      else if (!answer.ok) throw new Error(String(answer.status))
+      else {
+        kept = text
+        told.textContent = 'Your draft is kept.'
+      }
+    } catch {
+      told.textContent = 'Your draft is not kept: no connection. It is still here; we try again.'
+      waiting = setTimeout(keep, KEEP_AFTER * 2)
+    }
+  }
+  box.addEventListener('input', () => {
+    told.textContent = ''
+    waiting ??= setTimeout(keep, KEEP_AFTER)
+  })
+  return { keep, isUnsaved: () => box.value !== kept }
+}
+
+function watchNews(line) {
+  let shown = 0
+  async function look() {
+    if (document.hidden) return
+    try {
+      const answer = await fetch(line.dataset.news)
+      if (!answer.ok) return
+      const { new: number } = await answer.json()
+      if (number === shown) return
+      shown = number
+      const link = Object.assign(document.createElement('a'), { href: line.dataset.here, textContent: `Show ${number === 1 ? 'it' : 'them'}` })
+      line.replaceChildren(number ? `${plural(number, 'new query', 'new queries')}. ` : '', ...(number ? [link] : []))
+    } catch {
+      // the next look tells
+    }
+  }
+  setInterval(look, NEWS_EVERY)
+  document.addEventListener('visibilitychange', look)
+}
+
+function goLive(list, draft) {
+  const here = document.querySelector('[data-here]')
+  const typing = document.querySelector('[data-typing]')
+  const changed = document.querySelector('[data-changed]')
+  const news = new Set()
+  const events = new EventSource(`${list.dataset.live}?after=${list.dataset.after}&version=${list.dataset.version}`)
+  function tell() {
+    const again = Object.assign(document.createElement('button'), { type: 'button', className: 'nhsuk-button nhsuk-button--small', textContent: 'Load the page again, with my draft' })
+    again.addEventListener('click', async () => {
+      await draft?.keep()
+      location.reload()
+    })
+    const words = document.createElement('p')
+    words.textContent = [...news].join(' ')
+    const box = document.createElement('div')
+    box.className = 'nhsuk-inset-text'
+    box.append(words, again)
+    changed.replaceChildren(box)
+  }
+  events.addEventListener('message', (event) => {
+    const { seq, author, html } = JSON.parse(event.data)
+    if (document.getElementById(`message-${seq}`)) return
+    list.insertAdjacentHTML('beforeend', html)
+    if (author === 'parent') {
+      news.add('A new message has come in. Your reply can be sent once you have loaded it.')
+      tell()
+    }
+  })
+  events.addEventListener('here', (event) => {
+    here.replaceChildren(...JSON.parse(event.data).here.map((words) => Object.assign(document.createElement('p'), { textContent: words })))
+  })
+  events.addEventListener('typing', (event) => {
+    typing.textContent = JSON.parse(event.data).parent ? 'They are typing.' : ''
+  })
+  events.addEventListener('changed', () => {
+    news.add('This query has changed since you opened it.')
+    tell()
+  })
+  events.addEventListener('signed-out', () => {
+    events.close()
+    news.add('You are signed out. Copy your reply, then sign in again.')
+    tell()
+  })
+  addEventListener('pagehide', () => events.close())
+}
+
+const form = document.querySelector('form[data-draft]')
+const draft = form ? keepDrafts(form) : null
+const line = document.querySelector('[data-news]')
+if (line) watchNews(line)
+const list = document.querySelector('[data-live]')
+if (list) goLive(list, draft)
+if (form) {
+  let sending = false
+  form.addEventListener('submit', () => { sending = true })
+  addEventListener('beforeunload', (event) => {
+    if (!sending && draft.isUnsaved()) event.preventDefault()
+  })
+}

@@ -17,13 +17,18 @@ from typing import Callable
 from sqlalchemy import text
 
 from bot.casework.ledger import take
+from bot.casework.office import Office
+from bot.casework.policy import CasePolicy
 from bot.casework.routing import Need
 from bot.clock import Clock
 from bot.console.inbox import Inbox, InboxChoice
 from bot.console.query_page import QueryPages
+from bot.conversations.log import ConversationLog
+from bot.knowledge.answers import Answers
+from bot.knowledge.areas import load_areas
+from bot.settings import ROOT
 from bot.store.database import Database
 from bot.store.tables import Staff
-from tests.conftest import add_staff, build_office
 from tests.doubles.postgresql import postgresql_server
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=timezone.utc)
@@ -60,18 +65,35 @@ FILL = (
 )
 
 
+def office(database: Database, clock: Clock) -> Office:
+    """The query cycle over the project's own data."""
+    data = ROOT / "data"
+    log = ConversationLog(database, clock, "benchmark", timedelta(seconds=30))
+    areas, answers, policy = load_areas(data / "areas"), Answers.load(data / "answers"), CasePolicy.load(data / "policy" / "casework.yml")
+    return Office.build(database, clock, log, areas, "somerset", answers, policy)
+
+
+def add_staff(database: Database, id: str, name: str, role: str, areas: list[str]) -> Staff:
+    """Somebody who cannot sign in."""
+    usual = dict(topics=[], therapies=[], languages=[], schools=[], active=True, password_hash="-", created_at=NOW)
+    member = Staff(id=id, email=f"{id}@example.org", name=name, title="Therapist", role=role, areas=areas, **usual)
+    with database.write() as session:
+        session.add(member)
+    return member
+
+
 class Casework:
     """The parts that are measured, over one database."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         clock = Clock(lambda: NOW)
-        self.office = build_office(database, clock)
+        self.office = office(database, clock)
         self.inbox, self.pages = Inbox(database, clock), QueryPages(database, self.office.cycle.answers, clock)
         self.size, self.asked = 0, 0
         for number in range(STAFF):
-            add_staff(database, f"Lead {number}", areas=["somerset"], id=f"lead{number}")
-        self.manager = add_staff(database, "Mo Carter", "manager")
+            add_staff(database, f"lead{number}", f"Lead {number}", "lead", ["somerset"])
+        self.manager = add_staff(database, "manager", "Mo Carter", "manager", [])
         with database.read() as session:
             self.lead = session.get_one(Staff, "lead1")
 

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import platform
 import statistics
+import tempfile
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -22,12 +23,14 @@ from bot.casework.policy import CasePolicy
 from bot.casework.routing import Need
 from bot.clock import Clock
 from bot.console.inbox import Inbox, InboxChoice
-from bot.console.query_page import QueryPages
+from bot.console.presence import Presences
+from bot.console.query_page import QueryReader
 from bot.conversations.log import ConversationLog
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import load_areas
-from bot.settings import ROOT
+from bot.settings import ROOT, Settings
 from bot.store.database import Database
+from bot.store.keys import open_keyring
 from bot.store.tables import Staff
 from tests.doubles.postgresql import postgresql_server
 
@@ -35,7 +38,7 @@ NOW = datetime(2026, 11, 23, 10, tzinfo=timezone.utc)
 OPEN = 500
 STAFF = 20
 SIZES = (1_000, 100_000, 1_000_000)
-MOST_SECONDS = 4.0
+MOST_SECONDS = 3.0
 MOST_TIMES = 60
 REPORT = Path(__file__).with_suffix(".md")
 
@@ -50,18 +53,18 @@ FILL = (
     "CASE WHEN n <= CAST(:open AS int) THEN CAST(:now AS timestamptz) + interval '1 day' END, CASE WHEN n > CAST(:open AS int) THEN CAST(:now AS timestamptz) - n * interval '1 minute' END, "
     "CASE WHEN n > CAST(:open AS int) THEN CAST(:now AS timestamptz) - n * interval '1 minute' END FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n",
     "INSERT INTO messages (id, conversation_id, seq, author, name, text, at, outcome, sources, choices, query_id, answers_seq, turn_state) "
-    "SELECT 'm' || n || '-' || s, 'c' || n, s, (ARRAY['parent', 'assistant', 'staff', 'system'])[s], '', repeat('words of a message ', 8), CAST(:now AS timestamptz) - n * interval '1 minute', "
+    "SELECT 'm' || n || '-' || s, 'c' || n, s, (ARRAY['parent', 'assistant', 'staff', 'system'])[s], '', :message, CAST(:now AS timestamptz) - n * interval '1 minute', "
     "CASE s WHEN 2 THEN 'handoff' END, '[]', '[]', CASE WHEN s > 1 THEN 'q' || n END, CASE s WHEN 2 THEN 1 END, CASE s WHEN 1 THEN 'done' END "
     "FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n, generate_series(1, 4) s WHERE s < 3 OR n > CAST(:open AS int)",
-    "INSERT INTO query_events (query_id, at, kind, actor, detail) SELECT 'q' || n, CAST(:now AS timestamptz) - n * interval '1 minute', kind, 'somebody', '{}' "
+    "INSERT INTO query_events (query_id, at, kind, actor, detail) SELECT 'q' || n, CAST(:now AS timestamptz) - n * interval '1 minute', kind, 'somebody', :detail "
     "FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n, unnest(ARRAY['logged', 'routed', 'in_progress', 'replied', 'confirmed']) kind WHERE n > CAST(:open AS int) OR kind IN ('logged', 'routed')",
     "INSERT INTO replies (id, query_id, message_id, staff_id, idempotency_key, kind, state, text, marks, read_to, at, delivered_at) "
-    "SELECT 'r' || n, 'q' || n, 'm' || n || '-3', 'lead' || n % CAST(:staff AS int), 'key' || n, 'answer', 'sent', 'a reply', '{}', 1, CAST(:now AS timestamptz), CAST(:now AS timestamptz) "
+    "SELECT 'r' || n, 'q' || n, 'm' || n || '-3', 'lead' || n % CAST(:staff AS int), 'key' || n, 'answer', 'sent', :reply, '{}', 1, CAST(:now AS timestamptz), CAST(:now AS timestamptz) "
     "FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n WHERE n > CAST(:open AS int)",
     "INSERT INTO deliveries (id, idempotency_key, conversation_id, message_id, query_id, channel, seq, part, parts, body, state, attempts, created_at) "
-    "SELECT 'd' || n, 'd' || n, 'c' || n, 'm' || n || '-3', 'q' || n, 'web', 3, 0, 1, 'a reply', 'accepted', 1, CAST(:now AS timestamptz) FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n WHERE n > CAST(:open AS int)",
-    "INSERT INTO promises (query_id, no, due_on, reason, made_at, told_seq) SELECT 'q' || n, 1, CAST(:now AS timestamptz)::date, 'first', CAST(:now AS timestamptz), 1 FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n",
-    "INSERT INTO questions (id, query_id, seq, no, text, mark) SELECT 'u' || n, 'q' || n, 1, 1, 'a question', 'open' FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n",
+    "SELECT 'd' || n, 'd' || n, 'c' || n, 'm' || n || '-3', 'q' || n, 'web', 3, 0, 1, :part, 'accepted', 1, CAST(:now AS timestamptz) FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n WHERE n > CAST(:open AS int)",
+    "INSERT INTO promises (query_id, no, due_on, reason, made_at, told_seq) SELECT 'q' || n, 1, CAST(:now AS timestamptz)::date, :reason, CAST(:now AS timestamptz), 1 FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n",
+    "INSERT INTO questions (id, query_id, seq, no, text, mark) SELECT 'u' || n, 'q' || n, 1, 1, :question, 'open' FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n",
 )
 
 
@@ -89,7 +92,9 @@ class Casework:
         self.database = database
         clock = Clock(lambda: NOW)
         self.office = office(database, clock)
-        self.inbox, self.pages = Inbox(database, clock), QueryPages(database, self.office.cycle.answers, clock)
+        answers, areas = self.office.cycle.answers, self.office.cycle.areas
+        self.inbox = Inbox(database, clock, answers)
+        self.pages = QueryReader(database, answers, clock, areas, self.office.supervision, Presences(database, clock))
         self.size, self.asked = 0, 0
         for number in range(STAFF):
             add_staff(database, f"lead{number}", f"Lead {number}", "lead", ["somerset"])
@@ -100,22 +105,41 @@ class Casework:
     def grow(self, size: int) -> float:
         """Fill up to `size` queries; the seconds it took."""
         began = time.perf_counter()
+        values = {"first": self.size + 1, "last": size, "open": OPEN, "staff": STAFF, "now": NOW, **self._sealed()}
         with self.database.write() as session:
             session.execute(text("SET LOCAL session_replication_role = replica"))
+            indexes = self._without_indexes(session)
             for statement in FILL:
-                session.execute(text(statement), {"first": self.size + 1, "last": size, "open": OPEN, "staff": STAFF, "now": NOW})
+                session.execute(text(statement), values)
+            for index in indexes:
+                session.execute(text(index))
         with self.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
         self.size = size
         return time.perf_counter() - began
 
+    def _sealed(self) -> dict[str, str]:
+        """Words as the encrypted columns hold them."""
+        words = "words of a message " * 8
+        places = {"message": "messages.text", "reply": "replies.text", "part": "deliveries.body", "reason": "promises.reason", "question": "questions.text"}
+        return {**{name: self.database.keys.seal(words, place) for name, place in places.items()}, "detail": self.database.keys.seal("{}", "query_events.detail")}
+
+    @staticmethod
+    def _without_indexes(session) -> list[str]:
+        """Take away the indexes that no constraint needs while rows are poured in; what makes them again."""
+        named = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT IN (SELECT conname FROM pg_constraint)"
+        found = session.execute(text(named)).all()
+        for name, _ in found:
+            session.execute(text(f'DROP INDEX "{name}"'))
+        return [definition for _, definition in found]
+
     def acts(self) -> dict[str, Callable[[], object]]:
         """What is measured, by name."""
-        everything, mine = InboxChoice("open", "all", 1), InboxChoice("open", "mine", 1)
+        everything, mine = InboxChoice("all", {}, "", 1), InboxChoice("mine", {}, "", 1)
         return {
             "inbox of a manager (all open)": lambda: self.inbox.read(self.manager, everything),
             "inbox of a lead (their own)": lambda: self.inbox.read(self.lead, mine),
-            "list of closed queries, first page": lambda: self.inbox.read(self.manager, InboxChoice("closed", "all", 1)),
+            "list of closed queries, first page": lambda: self.inbox.read(self.manager, InboxChoice("closed", {}, "", 1)),
             "one query's page data": lambda: self.pages.read(self.manager, f"q{self.next() * 7919 % self.size + 1}"),
             "routing": self.route,
             "a query opened": self.open,
@@ -149,7 +173,7 @@ class Casework:
 
 
 def measure(act: Callable[[], object]) -> tuple[float, float]:
-    """Median and 95th centile in milliseconds, over at most MOST_TIMES calls or MOST_SECONDS."""
+    """The fastest and the median in milliseconds, over at most MOST_TIMES calls or MOST_SECONDS. Other work slows the median, not the fastest."""
     for _ in range(3):
         act()
     times, until = [], time.perf_counter() + MOST_SECONDS
@@ -157,12 +181,12 @@ def measure(act: Callable[[], object]) -> tuple[float, float]:
         began = time.perf_counter()
         act()
         times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(times), sorted(times)[int(len(times) * 0.95)]
+    return min(times), statistics.median(times)
 
 
 def report(sizes: list[int], found: dict[int, dict[str, tuple[float, float]]], filled: dict[int, float], ledgers: dict[int, float], version: str) -> str:
     """The page, from what was measured."""
-    head = "| ms, median (95th centile) | " + " | ".join(f"{size:,}" for size in sizes) + " | growth, first to last |"
+    head = "| ms, fastest (median) | " + " | ".join(f"{size:,}" for size in sizes) + " | growth of the fastest |"
     lines = [head, "|---" * (len(sizes) + 2) + "|"]
     for name in found[sizes[0]]:
         cells = [f"{found[size][name][0]:.1f} ({found[size][name][1]:.1f})" for size in sizes]
@@ -193,8 +217,9 @@ def main() -> None:
     given = options.parse_args()
     sizes = [int(size) for size in given.sizes.split(",")]
     found, filled, ledgers = {}, {}, {}
-    with postgresql_server(max_wal_size="4GB", shared_buffers="512MB", checkpoint_timeout="30min", autovacuum="off") as address:
-        database = Database(address)
+    with postgresql_server(max_wal_size="4GB", shared_buffers="512MB", checkpoint_timeout="30min", autovacuum="off", wal_level="minimal", max_wal_senders="0", full_page_writes="off", maintenance_work_mem="256MB") as address:
+        keys = open_keyring(Settings(data_dir=tempfile.mkdtemp()), address)
+        database = Database(address, keys)
         database.upgrade()
         casework = Casework(database)
         asyncio.run(casework.office.worker.round())

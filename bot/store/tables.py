@@ -130,7 +130,7 @@ class Choice(Base):
 
     id: Mapped[str] = mapped_column(String(24), primary_key=True)
     conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), index=True)
-    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), index=True)
     title: Mapped[str]
     command: Mapped[str] = mapped_column(String(400))
 
@@ -293,7 +293,7 @@ class Reply(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), index=True)
-    message_id: Mapped[str | None] = mapped_column(ForeignKey("messages.id"))
+    message_id: Mapped[str | None] = mapped_column(ForeignKey("messages.id"), index=True)
     staff_id: Mapped[str] = mapped_column(ForeignKey("staff.id"))
     idempotency_key: Mapped[str] = mapped_column(String(64), unique=True)
     kind: Mapped[str] = mapped_column(String(10), default="answer", server_default="answer")

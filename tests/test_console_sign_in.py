@@ -298,7 +298,7 @@ WORKING = {LEAD, COORDINATOR, MANAGER}
 # the first of these that an address begins with says who may use it; everything else is refused to nobody who is signed in
 OWN = ("/console/account", "/console/views", "/console/alerts", "/console/sign-out")
 EXPECTED = {
-    "GET": [("/console/admin/audit", {MANAGER, AUDITOR}), ("/console/admin/health", {COORDINATOR, MANAGER, AUDITOR}), ("/console/admin/", {MANAGER}), ("/console/admin", {COORDINATOR, MANAGER, AUDITOR}), ("/console", ALL)],
+    "GET": [("/console/review/{id}/wrong", WORKING), ("/console/admin/audit", {MANAGER, AUDITOR}), ("/console/admin/health", {COORDINATOR, MANAGER, AUDITOR}), ("/console/admin/", {MANAGER}), ("/console/admin", {COORDINATOR, MANAGER, AUDITOR}), ("/console", ALL)],
     "POST": [
         *((own, ALL) for own in OWN),
         ("/console/queries/{id}/close", {MANAGER}),

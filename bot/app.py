@@ -46,6 +46,7 @@ from bot.conversations.standing import Standings
 from bot.conversations.senders import Sender
 from bot.conversations.turns import Turns
 from bot.console.answers import AnswerChanges
+from bot.console.promises import PromiseRules
 from bot.console.routes import console_routes
 from bot.console.sign_in import SECOND_STEP, SignIn
 from bot.knowledge.answers import Answers
@@ -88,12 +89,14 @@ class Signpost:
     guides: Guides
     sign_in: SignIn
     answer_changes: AnswerChanges
+    promise_rules: PromiseRules
     own_words: OwnWords
     retention: Retention
 
     def refresh(self) -> None:
-        """Take up what staff have changed meanwhile, in this app or another: approved answers."""
+        """Take up what staff have changed meanwhile, in this app or another: approved answers, promises."""
         self.answer_changes.refresh()
+        self.promise_rules.refresh()
 
     async def refreshed(self) -> None:
         """`refresh` for a coroutine."""
@@ -164,6 +167,7 @@ class Signpost:
             turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
             guides=Guides.load(ROOT / "data" / "policy", answers),
             sign_in=SignIn(database, clock, _one_of(settings, "second_step", SECOND_STEP)),
+            promise_rules=PromiseRules(database, clock, areas),
             answer_changes=AnswerChanges(database, clock, answers, areas, {id: topic.area for id, topic in topics.items()}, read_yaml(ROOT / "data" / "policy" / "never_say.yml")),
             own_words=OwnWords(database, office.cycle, engine, clock, timedelta(seconds=settings.engine_timeout + 10)),
             retention=retention,

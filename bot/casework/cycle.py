@@ -62,7 +62,7 @@ class Cycle:
     ) -> None:
         self.database, self.log, self.deliveries, self.areas, self.answers = database, log, deliveries, areas, answers
         self.policy, self.clock, self._mail = policy, clock, mail
-        self._default = areas[default_area]
+        self._default = default_area
         self._calendars = {id: WorkingDays(area.closures) for id, area in areas.items()}
         self._teams = {
             (id, team["id"]): Special(*(frozenset(team.get(kept) or ()) for kept in ("topics", "therapies", "schools")))
@@ -72,7 +72,7 @@ class Cycle:
 
     def area(self, id: str) -> Area:
         """The area of that id, or the configured one."""
-        return self.areas.get(id, self._default)
+        return self.areas.get(id) or self.areas[self._default]
 
     def calendar(self, area: str) -> WorkingDays:
         """The working days of an area."""

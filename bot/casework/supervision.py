@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any, Mapping
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from bot.casework.cycle import Cycle
@@ -248,6 +249,34 @@ class Supervision:
             session.flush()
             self._somebody_is_left(session)
             self.cover(session, actor)
+
+    def end_leave(self, leave_id: str, staff_id: str) -> None:
+        """Leave that is not taken after all; queries that were handed on stay where they are."""
+        with self._database.write() as session:
+            session.execute(delete(Leave).where(Leave.id == leave_id, Leave.staff_id == staff_id))
+
+    def update_staff(self, staff_id: str, fields: Mapping[str, Any]) -> None:
+        """Change what somebody is kept for, their role or their deputy.
+
+        Refused if nobody would be left to ask, or if they would stop answering families while queries are theirs.
+        """
+        with self._database.write() as session:
+            member = session.get_one(Staff, staff_id)
+            owned = session.scalar(select(func.count()).select_from(Query).where(Query.lead_id == staff_id, Query.ended_at.is_(None)))
+            if fields.get("role") == "auditor" and owned:
+                raise Refused(f"{member.name} has {owned} open queries. Hand them over first: an auditor answers nobody.")
+            for name, value in fields.items():
+                setattr(member, name, value)
+            session.flush()
+            self._somebody_is_left(session)
+
+    def set_school(self, query_id: str, school: str | None, member: Staff) -> None:
+        """The school that a query is about, by its name in the area's list."""
+        with self._database.write() as session:
+            query = self._open_query(session, query_id)
+            query.school = school
+            session.get_one(Conversation, query.conversation_id).school = school
+            self._cycle.record(session, query, "school_set", member.name, {"school": school or ""})
 
     def _somebody_is_left(self, session: Session) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable, Mapping
 
 from bot.casework.supervision import Refused
 from bot.console.notebook import Notebook
+from bot.console.schools import Schools
 from bot.console.query_page import QueryView
 from bot.store.tables import Staff
 
@@ -17,7 +18,13 @@ Form = Mapping[str, str]
 
 
 PERMISSIONS = {"close": "close"}
-QUIET = frozenset({"note", "summary", "tag", "untag"})
+QUIET = frozenset({"note", "summary", "tag", "untag", "school"})
+# what is done for good is asked about first
+ASKS = {
+    "close": "Close this query? The parent is told the reason. They can open it again, staff cannot.",
+    "explanation-withdrawn": "Withdraw this request? The body is reminded no more, and its answer is not awaited.",
+    "send-back": "Send the reply back to its writer? It is not sent to the parent.",
+}
 
 
 class Acts:
@@ -26,6 +33,7 @@ class Acts:
     def __init__(self, signpost: "Signpost") -> None:
         self._supervision, self._replies = signpost.office.supervision, signpost.replies
         notebook = Notebook(signpost.database, signpost.clock, signpost.masker)
+        self.schools = Schools(signpost.database)
         self._by_name: dict[str, Callable[[QueryView, Form, Staff], None]] = {
             "hold": lambda view, form, member: self._supervision.take_conversation(view.query.id, member),
             "hand-back": lambda view, form, member: self._supervision.hand_back(view.query.id, member),
@@ -43,6 +51,7 @@ class Acts:
             "summary": lambda view, form, member: notebook.summarise(view.query.id, form.get("summary", ""), member),
             "tag": lambda view, form, member: notebook.tag(view.query.conversation_id, form.get("tags", ""), member),
             "untag": lambda view, form, member: notebook.untag(view.query.conversation_id, form.get("about", "")),
+            "school": lambda view, form, member: self._supervision.set_school(view.query.id, self.schools.known(view.query.area, form.get("school", "")), member),
             "send-back": lambda view, form, member: self._in_time(self._replies.send_back(self._reply(view, form), member, form.get("comment", ""))),
         }
 

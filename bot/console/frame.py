@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
 
 from anyio import to_thread
 from starlette.requests import Request
@@ -56,11 +57,12 @@ class Get:
 
 @dataclass(frozen=True)
 class Post:
-    """A form's address, and the permission that sending it takes."""
+    """A form's address, and the permission that sending it takes. `asks` is what is asked before something is done for good."""
 
     path: str
     may: str
     handler: FormHandler
+    asks: str = ""
 
 
 class Frame:
@@ -75,7 +77,18 @@ class Frame:
         assert page.may in PERMISSIONS, page.may
         if isinstance(page, Get):
             return Route(page.path, self.signed_in(page.handler, page.may), methods=["GET"])
-        return Route(page.path, self.form(page.handler, page.may), methods=["POST"])
+        return Route(page.path, self.form(self._asked(page) if page.asks else page.handler, page.may), methods=["POST"])
+
+    def _asked(self, post: Post) -> FormHandler:
+        """The handler, once whoever is signed in has said yes; what they typed goes along."""
+
+        async def asked(request: Request, session: StaffSession, form: dict[str, str]) -> Response:
+            if form.get("confirmed") == "yes":
+                return await post.handler(request, session, form)
+            kept = {name: value for name, value in form.items() if name not in ("csrf", "confirmed")}
+            return self.page("console/confirm.html", session, asks=post.asks, action=request.url.path, kept=kept, written=written(form), back=_back(request))
+
+        return asked
 
     def told(self, handler: Handler) -> Handler:
         """The handler, with a problem told on a page."""
@@ -167,6 +180,12 @@ class Frame:
         """Set a cookie of the console."""
         secure = self.signpost.settings.secure_cookies == "on"
         answer.set_cookie(name, value, max_age=seconds, path=PATH, httponly=True, samesite="strict", secure=secure)
+
+
+def _back(request: Request) -> str:
+    """The page of ours that a form was on."""
+    referer = urlsplit(request.headers.get("referer", ""))
+    return referer.path if referer.path.startswith(PATH) and "//" not in referer.path else PATH
 
 
 def same(given: str, known: str) -> bool:

@@ -15,7 +15,7 @@ from bot.casework.replies import LONGEST, ReplyForm, ReplyRefused
 from bot.casework.supervision import BODIES, Refused
 from bot.channels.problems import Problem
 from bot.clock import new_id
-from bot.console.acts import PERMISSIONS, QUIET, Acts
+from bot.console.acts import ASKS, PERMISSIONS, QUIET, Acts
 from bot.console.frame import BAD_TOKEN, COOKIE, Form, FormHandler, Frame, Get, Post, number
 from bot.console.presence import Colleague, Presences
 from bot.console.query_page import QueryReader, QueryView, Snapshot
@@ -53,7 +53,7 @@ class QueryPages:
             Post("/console/queries/{id}/start", "reply", self.start),
             Post("/console/queries/{id}/reply", "reply", self.reply),
             Post("/console/queries/{id}/draft", "reply", self.draft),
-            *(Post(f"/console/queries/{{id}}/{name}", PERMISSIONS.get(name, "reply"), self.act(name)) for name in self._acts.names),
+            *(Post(f"/console/queries/{{id}}/{name}", PERMISSIONS.get(name, "reply"), self.act(name), ASKS.get(name, "")) for name in self._acts.names),
         ]
 
     async def query(self, request: Request, session: StaffSession) -> Response:
@@ -88,6 +88,7 @@ class QueryPages:
             idempotency_key=shown.pop("idempotency_key", "") or new_id(),
             may_reply=session.staff.role != "auditor",
             topics=topics,
+            schools=self._acts.schools.names(view.query.area),
             bodies={body: answers.say(f"body_{body}") for body in BODIES},
             mark_words={mark: answers.say(f"mark_{mark}") for mark in ("answered", "partly", "referred")},
             your_questions=answers.say("your_questions"),

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from bot.channels.limits import RateLimits
 from bot.console.account_pages import AccountPages
+from bot.console.admin_pages import AdminPages
 from bot.console.answer_pages import AnswerPages
 from bot.console.frame import Frame, Get, Post
 from bot.console.inbox_pages import InboxPages
@@ -19,7 +20,7 @@ from bot.console.sign_in_pages import SignInPages
 if TYPE_CHECKING:
     from bot.app import Signpost
 
-GROUPS = (InboxPages, QueryPages, ReviewPages, AnswerPages, ReportPages, AccountPages)
+GROUPS = (InboxPages, QueryPages, ReviewPages, AnswerPages, ReportPages, AdminPages, AccountPages)
 
 
 def console_pages(frame: Frame) -> list[Get | Post]:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.requests import Request
 
 LONGEST_FORM = 256 * 1024
-MOST_FIELDS = 40
+MOST_FIELDS = 60
 
 
 class FormRefused(Exception):

@@ -118,7 +118,7 @@ class RasaEngine:
     async def forget(self, conversation_id: str) -> None:
         """Have the engine forget a conversation. Raises EngineProblem if it cannot be asked or does not."""
         try:
-            async with self._client().delete(f"{self._url}{conversation_id}") as answer:
+            async with self._client().delete(f"{self._url}conversations/{conversation_id}") as answer:
                 if answer.status != 200:
                     raise EngineProblem("nonsense", f"status {answer.status}")
         except asyncio.TimeoutError as problem:

@@ -35,7 +35,7 @@ class TurnChannel(InputChannel):
 
     With `again`, a `message_id` that was answered before gives the same messages without a second turn, so that a caller who died
     may ask again. `guide` (`{"form", "slots"}`) is where the conversation's guide stood: an engine that has been restarted goes on from there.
-    `DELETE /webhooks/turn/CONVERSATION` with the token has a conversation forgotten.
+    `DELETE /webhooks/turn/conversations/CONVERSATION` with the token has a conversation forgotten.
     """
 
     def __init__(self, token: Text) -> None:
@@ -95,7 +95,7 @@ class TurnChannel(InputChannel):
             messages = [m.get("custom") or {"text": m.get("text")} for m in message.output_channel.messages]
             return response.json({"messages": messages, "understanding": _told(message.parse_data)})
 
-        @turn.route("/<conversation:str>", methods=["DELETE"])
+        @turn.route("/conversations/<conversation:str>", methods=["DELETE"])
         async def drop(request: Request, conversation: Text) -> HTTPResponse:
             if not self._knows_token(request):
                 return response.json({"error": "token"}, status=403)

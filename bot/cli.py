@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -314,6 +314,23 @@ def examples_export(out: Annotated[Optional[Path], typer.Option(help="Write here
     else:
         out.write_text(text, encoding="utf-8")
         print(f"Written to {out}. Move the lines into data/nlu/, run the tests, then train.", file=sys.stderr)
+
+
+@app.command()
+def demo(queries: Annotated[int, typer.Option(min=20, max=20000, help="How many queries")] = 200) -> None:
+    """Fill an empty database with a made-up directory and past: queries in every state, so that anyone can look at the console."""
+    from bot.console.demo_queries import HasQueries, fill
+
+    given = _settings()
+    _prepare_database(replace(given, demo="on"))
+    print(f"Playing eight weeks with {queries} queries. This takes a while.", flush=True)
+    try:
+        states = fill(given, queries)
+    except HasQueries:
+        raise SystemExit("There are queries already, and a demo is not mixed with what is real. Give it another SIGNPOST_DATA_DIR.") from None
+    for state, number in states.most_common():
+        print(f"{state.replace('_', ' '):20} {number}")
+    print(f"Start `signpost run` and sign in at {given.site}/console.")
 
 
 answers_app = typer.Typer(no_args_is_help=True, help="The answers that staff have changed.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hmac
 import logging
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 
 import httpx
 from anyio import to_thread
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.starlette_client import OAuth
 from sqlalchemy import delete
 from starlette.requests import Request
 from starlette.responses import Response
@@ -52,7 +52,7 @@ class OrganisationSignIn:
     def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
         self._database, self._clock, self._site = database, clock, settings.site
         self._issuer, self.label = settings.oidc_issuer.rstrip("/"), settings.oidc_label
-        self._client = OAuth().register(
+        self._client = _oauth().register(
             "organisation",
             client_id=settings.oidc_client_id,
             client_secret=settings.oidc_client_secret,
@@ -108,6 +108,14 @@ class OrganisationSignIn:
             logger.error("the organisation's answer names no verified e-mail address, or comes from another issuer")
             raise NotVouched(REFUSED)
         return Vouched(str(email), f"{self._issuer} {subject}"[:255], kept.onward)
+
+
+def _oauth():
+    """Authlib's registry, imported where it is used: it warns of a library that it does without."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from authlib.integrations.starlette_client import OAuth
+    return OAuth()
 
 
 def organisation_sign_in(settings: Settings, database: Database, clock: Clock) -> OrganisationSignIn | None:

@@ -10,7 +10,9 @@ from typing import Mapping, Sequence
 
 from spacy.lang.en.stop_words import STOP_WORDS
 
-ALIKE = 0.28
+ALIKE = 0.32
+# how much of a message's weight is what the bot took it for; the rest is its words
+WEIGHT_OF_GUESS = 0.25
 SHARED_WORDS = 3
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _ENDINGS = ("ing", "ies", "es", "ed", "s")
@@ -25,13 +27,13 @@ class Cluster:
     words: Sequence[str]
 
 
-def clusters(texts: Sequence[str]) -> list[Cluster]:
+def clusters(texts: Sequence[str], guesses: Sequence[str] = ()) -> list[Cluster]:
     """Groups of two or more texts that share rare words, the largest first. A text is in one group at most.
 
-    Words are weighed by how rare they are (tf-idf); a text joins the group whose middle it is nearest to, if that is near enough
+    Words are weighed by how rare they are (tf-idf), and what the bot took each text for (`guesses`) counts like a word; a text joins the group whose middle it is nearest to, if that is near enough
     (cosine of ALIKE), else it begins one. Twice over, so that an early group is not closed to its later neighbours.
     """
-    vectors = _vectors([_stems(text) for text in texts])
+    vectors = [_with_guess(vector, guess) for vector, guess in zip(_vectors([_stems(text) for text in texts]), guesses or [""] * len(texts))]
     groups: list[list[int]] = []
     for _ in range(2):
         middles = [_middle([vectors[i] for i in group]) for group in groups]
@@ -64,6 +66,12 @@ def _vectors(documents: Sequence[Sequence[str]]) -> list[Vector]:
     spread = Counter(stem for document in documents for stem in set(document))
     weigh = {stem: log(1 + len(documents) / count) for stem, count in spread.items()}
     return [_unit({stem: weigh[stem] * count for stem, count in Counter(document).items()}) for document in documents]
+
+
+def _with_guess(vector: Vector, guess: str) -> Vector:
+    if not guess or not vector:
+        return vector
+    return {**{stem: value * sqrt(1 - WEIGHT_OF_GUESS) for stem, value in vector.items()}, f"guess {guess}": sqrt(WEIGHT_OF_GUESS)}
 
 
 def _unit(vector: Vector) -> Vector:

@@ -200,7 +200,7 @@ class Demo:
 
     def _understood(self, topic: str, sure: float) -> dict[str, Any]:
         others = self._random.sample([t for t in BOT_TOPICS if t != topic], 2)
-        ranking = [{"name": topic, "confidence": sure}, *({"name": t, "confidence": round((1 - sure) / (2 + i), 3)} for i, t in enumerate(others))]
+        ranking = [{"name": topic, "confidence": sure}, *({"name": t, "confidence": round(min(sure, 1 - sure) / (2 + i), 3)} for i, t in enumerate(others))]
         return {"intent": ranking[0], "intent_ranking": ranking}
 
     def _chats(self) -> None:

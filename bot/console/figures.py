@@ -85,6 +85,11 @@ class Figure:
         return [[row, *(str(series.values[i]) for series in self.series)] for i, row in enumerate(self.rows)]
 
     @property
+    def hides(self) -> bool:
+        """Whether anything drawn is hidden."""
+        return self.kind != "table" and any(value.number is None for series in self.series for value in series.values)
+
+    @property
     def largest(self) -> int:
         """The longest bar or the tallest column, to draw the others by."""
         return max((sum(s.values[i].number or 0 for s in self.series) for i in range(len(self.rows))), default=0)

@@ -17,6 +17,7 @@ from bot.channels.problems import Problem
 from bot.channels.web import address
 from bot.console.access import PERMISSIONS, may
 from bot.console.audit import AuditLog
+from bot.console.languages import LANGUAGES
 from bot.pages.forms import FormRefused, read_form, refuse_cross_site
 from bot.pages.rendering import page
 from bot.store.tables import StaffSession
@@ -163,6 +164,7 @@ class Frame:
             navigation=[(path, words) for path, words, permission in NAVIGATION if may(member, permission)],
             area_name=self._area_name,
             topic_title=self.topic_title,
+            language_name=lambda code: LANGUAGES.get(code, code),
             **values,
         )
 

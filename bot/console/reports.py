@@ -15,6 +15,7 @@ from bot.casework.promises import WorkingDays
 from bot.clock import LONDON, Clock
 from bot.console.access import in_areas
 from bot.console.figures import Figure, Series, counts, share, total
+from bot.console.languages import LANGUAGES
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area
 from bot.store.cycle import Promise
@@ -31,7 +32,6 @@ ANSWERED = ("answer", "check")
 VERDICTS = {"confirmed": "Yes, answered", "partly": "Partly answered", "reopened": "No: reopened", "silent": "No verdict given", "withdrawn": "Taken back by the parent", "closed_by_manager": "Closed by a manager"}  # fmt: skip
 WAITS = ((0, "The same day"), (1, "The next day"), (3, "2 or 3 days"), (7, "4 to 7 days"), (14, "8 to 14 days"))
 LONGER = "More than 14 days"
-LANGUAGES = {"en": "English", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "uk": "Ukrainian", "ar": "Arabic", "bn": "Bengali"}
 # topics that families ask about because nobody gives the therapy: more than core, or from somebody else
 UNMET = ("ehcp_over_core", "core_offer_limits", "ehcp_not_assessed_by_service", "ehcp_not_delivered", "private_therapy", "private_report", "independent_providers", "personal_budget", "school_bought_therapy")  # fmt: skip
 
@@ -223,7 +223,7 @@ class Reports:
         )})  # fmt: skip
         rows = list(dict.fromkeys([*passed, *(area for area, _ in begun.most_common())]))
         names = [self._areas[r].name if r in self._areas else "No area named" if not r else r for r in rows]
-        finding = f"{_many(len([r for r in rows if r]), 'area')} asked questions." if rows else "Nothing was asked."
+        finding = f"Questions came from {_named(name for name in names)}." if rows else "Nothing was asked."
         return Figure("areas", "Areas", finding, "Area", names, [Series("Conversations", counts([begun[r] for r in rows])), Series("Questions to a person", counts([number[r] for r in rows]))], "table")  # fmt: skip
 
 

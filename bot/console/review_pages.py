@@ -174,9 +174,10 @@ class ReviewPages:
     def _lumped(self, member: Staff) -> tuple[int, list[Lumped]]:
         messages = self._reviews.not_understood(member)
         texts = [self.examples.masked(message.text) for message in messages]
+        taken_for = [((message.understanding or {}).get("intent") or {}).get("name", "") for message in messages]
         made = []
-        for cluster in clusters(texts):
-            guesses = Counter(((messages[i].understanding or {}).get("intent") or {}).get("name", "") for i in cluster.members)
+        for cluster in clusters(texts, taken_for):
+            guesses = Counter(taken_for[i] for i in cluster.members)
             guess = next((name for name, _ in guesses.most_common() if name in self._frame.signpost.answers), "")
             shown = [(messages[i].conversation_id, messages[i].seq, texts[i]) for i in cluster.members[:SHOWN_OF_CLUSTER]]
             made.append(Lumped(cluster.words, len(cluster.members), self._frame.topic_title(guess) if guess else "", shown))

@@ -1,0 +1,3 @@
+"""Languages by the names that staff read."""
+
+LANGUAGES = {"en": "English", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "uk": "Ukrainian", "ar": "Arabic", "bn": "Bengali"}

@@ -30,7 +30,6 @@ from bot.conversations.senders import Accepted, Outcome, Part, Refused, Unknown
 from bot.knowledge.reading import read_yaml
 from bot.settings import ROOT, Settings
 from bot.store.cycle import Alert
-from bot.store.database import Database
 from bot.store.tables import Conversation, Message, Query, Staff
 
 WEEKS = 8
@@ -399,11 +398,7 @@ class Demo:
 
 def fill(settings: Settings, queries: int = 200) -> Counter:
     """Fill an empty database with a made-up past; how many queries there are in each state. Raises HasQueries."""
-    database = Database(settings.database)
-    try:
-        return Demo(settings, queries).play()
-    finally:
-        database.close()
+    return Demo(settings, queries).play()
 
 
 def _examples() -> dict[str, list[str]]:

@@ -438,3 +438,10 @@ def test_lateness_is_computed_and_ends_when_the_parent_has_the_reply(office, tim
     office.signpost.log.after(conversation, 0)
     assert "Overdue" not in browser.read(id).text
     assert len([m for m in office.all(Message) if m.author == "staff"]) == 1
+
+
+def test_a_very_long_list_is_not_counted_to_its_end(office, monkeypatch):
+    monkeypatch.setattr("bot.console.inbox.MOST_COUNTED", 2)
+    for _ in range(3):
+        office.ask()
+    assert "of 2 or more" in office.desk_of().get("/console").text

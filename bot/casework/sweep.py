@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 from datetime import date
-from typing import Callable
+from typing import Any, Callable
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
-from bot.casework.cycle import Cycle
-from bot.casework.ledger import count
+from bot.casework.cycle import HORIZON, Cycle
+from bot.casework.ledger import take
 from bot.casework.promises import BeyondCalendar
 from bot.casework.queries import verdict_choices
 from bot.casework.routing import NobodyToAsk
@@ -25,6 +25,8 @@ from bot.store.tables import Query, Reply
 logger = logging.getLogger(__name__)
 
 _BATCH = 50
+# What a daily check found: the kind of alert, and its detail.
+Finding = tuple[str, dict[str, Any]]
 
 
 class Sweep:
@@ -128,42 +130,51 @@ class Sweep:
     # once a day
 
     def daily(self) -> list[str]:
-        """Run what is still to be done today; the names of the jobs that ran."""
-        return [name for name, job in (("ladder", self._ladder), ("ledger", self._ledger)) if self._once_today(name, job)]
+        """Check what is still to be checked today; the names of the checks that ran."""
+        return [name for name, check in (("ladder", self._ladder), ("ledger", self._ledger)) if self._once_today(name, check)]
 
-    def _once_today(self, name: str, job: Callable[[Session, date], None]) -> bool:
+    def _once_today(self, name: str, check: Callable[[], list[Finding]]) -> bool:
+        """Looking takes its time and is done before the transaction that tells: on SQLite a write keeps all others waiting."""
         today = self._clock.today()
         with self._database.read() as session:
-            done = session.get(DailyJob, name)
-            if done is not None and done.done_for >= today:
+            if self._is_done(session.get(DailyJob, name), today):
                 return False
+        findings = check()
         with self._database.write() as session:
-            done = session.get(DailyJob, name, with_for_update=True)
-            if done is not None and done.done_for >= today:
+            if self._is_done(session.get(DailyJob, name, with_for_update=True), today):
                 return False
-            job(session, today)
+            for kind, detail in findings:
+                self._tell_managers(session, f"{kind}:{today}", kind, detail)
             session.merge(DailyJob(name=name, done_for=today, at=self._clock.now()))
         return True
 
-    def _ladder(self, session: Session, today: date) -> None:
+    @staticmethod
+    def _is_done(job: DailyJob | None, today: date) -> bool:
+        return job is not None and job.done_for >= today
+
+    def _ladder(self) -> list[Finding]:
         """The ladder still ends in somebody, and the calendar still reaches far enough."""
+        findings: list[Finding] = []
         try:
-            self._cycle.check_ladder(session)
+            with self._database.read() as session:
+                self._cycle.check_ladder(session)
         except NobodyToAsk as problem:
             logger.critical("%s", problem)
-            self._tell_managers(session, f"ladder:{today}", "nobody_to_ask")
+            findings.append(("nobody_to_ask", {}))
         try:
             for area in self._cycle.areas:
-                self._cycle.calendar(area).morning(today, 60)
+                self._cycle.calendar(area).morning(self._clock.today(), HORIZON)
         except BeyondCalendar as problem:
             logger.critical("%s", problem)
-            self._tell_managers(session, f"calendar:{today}", "calendar_ends")
+            findings.append(("calendar_ends", {}))
+        return findings
 
-    def _ledger(self, session: Session, today: date) -> None:
-        counted = count(session, self._clock.now())
-        if not counted.balances:
-            logger.critical("the ledger does not balance: %s", counted.as_json())
-            self._tell_managers(session, f"ledger:{today}", "ledger", counted.as_json())
+    def _ledger(self) -> list[Finding]:
+        counted = take(self._database, self._clock)
+        if counted.balances:
+            return []
+        logger.critical("the ledger does not balance: %s", counted.as_json())
+        return [("ledger", counted.as_json())]
 
     def _tell_managers(self, session: Session, key: str, kind: str, detail: dict | None = None) -> None:
         for area in self._cycle.areas:

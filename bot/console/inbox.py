@@ -25,6 +25,8 @@ from bot.store.tables import Conversation, Message, Query, Reply, Staff
 PAGE = 50
 LONGEST_SEARCH = 80
 MOST_SAVED = 20
+# A longer list is not counted to its end: that would make it slower with every query that was ever closed.
+MOST_COUNTED = 5000
 OPEN = Query.ended_at.is_(None)
 # a reply that answers is on its way or with the parent
 OWED = and_(OPEN, Query.state != "replied")
@@ -116,6 +118,11 @@ class InboxPage:
         """How many pages there are."""
         return max(1, -(-self.total // PAGE))
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether there are more than were counted."""
+        return self.total >= MOST_COUNTED
+
 
 @dataclass(frozen=True)
 class Offered:
@@ -141,7 +148,8 @@ class Inbox:
         today = self._clock.today()
         shown = self._shown(member, choice, today)
         with self._database.read() as session:
-            total = session.scalar(select(func.count()).select_from(Query).join(Conversation).where(shown)) or 0
+            some = select(Query.id).join(Conversation).where(shown).limit(MOST_COUNTED).subquery()
+            total = session.scalar(select(func.count()).select_from(some)) or 0
             page = min(choice.page, max(1, -(-total // PAGE)))
             listed = self._listed(shown, choice.view).limit(PAGE).offset((page - 1) * PAGE)
             rows = self._rows(session, list(session.scalars(listed)), today)

@@ -124,6 +124,34 @@ def test_a_person_who_blocked_the_channel_is_unreachable_and_nothing_waits_for_e
     assert len(post.rows()) == 3
 
 
+def test_sending_a_later_part_again_takes_the_refused_ones_before_it_along_and_stops_nothing_else(post):
+    post.say("a" * 65, "two")
+    post.sender.answer = lambda part: Refused("403", unreachable=True)
+    post.rounds()
+    post.sender.answer = lambda part: Accepted("1")
+    with post.database.write() as session:
+        assert post.deliveries.again(session, post.rows()[2].id)
+    post.rounds()
+    assert [row.state for row in post.rows()] == ["accepted"] * 4 + ["refused"]
+    post.say("three")
+    post.rounds()
+    assert post.texts()[-1] == "three"
+
+
+def test_an_earlier_part_of_which_nobody_knows_is_decided_first(post):
+    post.say("a" * 45, "two")
+    post.sender.answer = lambda part: Unknown("timed out")
+    post.round()
+    with post.database.write() as session:
+        post.deliveries._end(session, session.get_one(Delivery, post.rows()[1].id), "refused", "400")
+    with post.database.write() as session:
+        assert not post.deliveries.again(session, post.rows()[1].id)
+        assert post.deliveries.again(session, post.rows()[0].id)
+    post.sender.answer = lambda part: Accepted("1")
+    post.rounds()
+    assert [row.state for row in post.rows()] == ["accepted"] * 4
+
+
 @pytest.mark.parametrize("fault", [Unknown("timed out"), RuntimeError("bug")])
 def test_when_nobody_knows_whether_it_arrived_it_is_not_sent_again(post, fault):
     def answer(part):

@@ -211,7 +211,7 @@ class Supervision:
         """Somebody decided that a part which was refused, or of which nobody knows, is sent again."""
         with self._database.write() as session:
             if not self._cycle.deliveries.again(session, delivery_id):
-                raise Refused("This has been delivered meanwhile, or is being sent.")
+                raise Refused("This has been delivered meanwhile, is being sent, or an earlier part of the message has to be decided first.")
             delivery = session.get_one(Delivery, delivery_id)
             if delivery.query_id is not None:
                 self._cycle.record(session, self._cycle.locked(session, delivery.query_id), "sent_again", member.name, {"delivery": delivery_id})

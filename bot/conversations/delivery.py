@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Callable, Mapping, Sequence
 
 from sqlalchemy import and_, exists, select, update
@@ -178,7 +178,7 @@ class Deliveries:
                 case Announced(provider_id):
                     delivery.state, delivery.provider_id, delivery.leased_until = "waiting", provider_id[:120], None
                     delivery.next_try_at = None
-                    self._later_parts(session, delivery, None)
+                    self._hold_back_the_rest(session, delivery)
                 case TryAgain(reason, after) if delivery.attempts < MOST_ATTEMPTS:
                     seconds = pause(delivery.attempts, after, self._jitter())
                     delivery.state, delivery.problem, delivery.leased_until = "waiting", reason, None
@@ -220,16 +220,23 @@ class Deliveries:
             self._accept(session, delivery, WEB)
 
     def again(self, session: Session, delivery_id: str) -> bool:
-        """A person decided that a part is sent again, within a session; whether it was one that could be."""
-        delivery = self._locked(session, delivery_id)
-        if delivery.state not in ("refused", "unknown"):
+        """A person decided that a part is sent again, within a session; whether it could be.
+
+        What was refused of the same message certainly did not arrive, so it goes again too. An earlier part of which nobody knows has to
+        be decided first.
+        """
+        delivery, now = self._locked(session, delivery_id), self._clock.now()
+        parts = session.scalars(select(Delivery).where(Delivery.message_id == delivery.message_id).order_by(Delivery.part).with_for_update()).all()
+        if delivery.state not in ("refused", "unknown") or any(part.state == "unknown" for part in parts if part.part < delivery.part):
             return False
-        conversation = session.get_one(Conversation, delivery.conversation_id)
-        conversation.unreachable_since = None
-        delivery.state, delivery.attempts, delivery.settled_at = "waiting", 0, None
-        if delivery.channel != WEB:
-            delivery.next_try_at = self._clock.now()
-            self._later_parts(session, delivery, self._clock.now())
+        session.get_one(Conversation, delivery.conversation_id).unreachable_since = None
+        can_go = delivery.channel != WEB
+        for part in parts:
+            if part is delivery or part.state == "refused":
+                part.state, part.attempts, part.settled_at = "waiting", 0, None
+            can_go = can_go and part.state != "unknown"
+            if part.state == "waiting":
+                part.next_try_at = now if can_go else None
         return True
 
     def reached_otherwise(self, session: Session, message_id: str, how: str) -> bool:
@@ -253,14 +260,14 @@ class Deliveries:
         delivery.leased_until = None
         session.flush()
         if state != "accepted":
-            self._later_parts(session, delivery, None)
+            self._hold_back_the_rest(session, delivery)
         self._settled(session, delivery)
 
     @staticmethod
-    def _later_parts(session: Session, delivery: Delivery, next_try_at: datetime | None) -> None:
+    def _hold_back_the_rest(session: Session, delivery: Delivery) -> None:
         """The rest of a message waits until it is decided what becomes of its beginning; other messages do not wait for it."""
         later = (Delivery.message_id == delivery.message_id, Delivery.part > delivery.part, Delivery.state == "waiting")
-        session.execute(update(Delivery).where(*later).values(next_try_at=next_try_at).execution_options(synchronize_session="fetch"))
+        session.execute(update(Delivery).where(*later).values(next_try_at=None).execution_options(synchronize_session="fetch"))
 
     def _unreachable(self, session: Session, delivery: Delivery) -> None:
         """Nothing reaches this address any more: what waits for it is refused too, so that it becomes visible at once."""

@@ -35,6 +35,7 @@ from bot.channels import chat_page, guide_pages, return_page, web
 from bot.channels.headers import OtherSites, SecurityHeaders
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
+from bot.channels.requests import Requests, SlowBodies
 from bot.clock import Clock, new_id
 from bot.conversations.engine import RasaEngine
 from bot.conversations.erasure import OwnWords
@@ -54,6 +55,7 @@ from bot.knowledge.areas import Area, load_areas
 from bot.knowledge.guide_book import Guides
 from bot.knowledge.reading import read_yaml
 from bot.knowledge.topics import Topic, load_topics
+from bot.logs import security_event
 from bot.pages.rendering import page
 from bot.privacy.masking import Masker
 from bot.privacy.retention import Retention
@@ -68,6 +70,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RECOVER_EVERY = 5.0
+# a call of the engine holds the recent events of a conversation
+LONGEST_CALL = 4 * 1024 * 1024
 
 
 @dataclass
@@ -253,8 +257,10 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
             Mount("/static", StaticFiles(directory=ROOT / "bot" / "static"), name="static"),
         ],
         middleware=[
-            Middleware(SecurityHeaders, embedders=signpost.settings.embedders),
+            Middleware(Requests),
+            Middleware(SecurityHeaders, embedders=signpost.settings.embedders, https=signpost.settings.secure_cookies == "on"),
             Middleware(OtherSites, embedders=signpost.settings.embedders),
+            Middleware(SlowBodies),
         ],
         exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _fault},
         lifespan=lifespan,
@@ -312,9 +318,10 @@ def _actions(signpost: Signpost):
     async def run(request: Request) -> Response:
         given = request.headers.get("authorization", "")
         if not signpost.settings.engine_token or not hmac.compare_digest(given.encode(), expected.encode()):
+            security_event("engine_address_refused")
             return Problem(403, "forbidden", "This address is for the engine only.").response()
         # Rasa 3.6 leaves the domain out (selective domain), which no action of ours reads; rasa-sdk wants the key.
-        call: dict[str, Any] = {"domain": {}, **await request.json()}
+        call: dict[str, Any] = {"domain": {}, **await web.json_body(request, longest=LONGEST_CALL)}
         try:
             result = await executor.run(call)
         except ActionExecutionRejection as rejected:

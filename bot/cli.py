@@ -67,7 +67,8 @@ def run() -> None:
 
     given = _settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     _check_telegram(given)
     own_engine = not given.engine_url
     token = given.engine_token or new_secret()
@@ -157,11 +158,11 @@ def _announce(given: Settings, supervisor) -> None:
 def worker(once: Annotated[bool, typer.Option("--once", help="One round, for cron; exit 0 when it is done")] = False) -> None:
     """Send replies and e-mails, remind, escalate, check. Run as many as you like; `signpost run` starts one."""
     import asyncio
-    import os
     import signal
 
-    logging.basicConfig(level=os.environ.get("SIGNPOST_LOG_LEVEL", "WARNING"), format="%(asctime)s worker %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    from bot.logs import configure
+
+    configure("worker")
     worker = _signpost().office.worker
 
     async def work() -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import gc
-import logging
-import os
 
 import uvicorn
 
+from bot import metrics
 from bot.app import create_app
+from bot.logs import configure
 from bot.settings import Settings
+from bot.slow_clients import ImpatientProtocol
 
 
 def main() -> None:
     """Listen where the settings say until stopped."""
     settings = Settings.from_environment()
-    logging.basicConfig(level=os.environ.get("SIGNPOST_LOG_LEVEL", "WARNING"), format="%(asctime)s app %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    configure("app")
+    metrics.count_security_events()
     app = create_app(settings)
+    if settings.metrics_port:
+        metrics.serve(app.state.signpost.database, app.state.signpost.clock, settings.metrics_port, settings.metrics_host)
     # What is loaded by now stays: the garbage collector need not walk it again and again.
     gc.collect()
     gc.freeze()
@@ -25,8 +28,11 @@ def main() -> None:
         app,
         host=settings.host,
         port=settings.port,
+        http=ImpatientProtocol,
+        limit_concurrency=settings.most_connections,
+        server_header=False,
         access_log=False,
-        log_level="warning",
+        log_config=None,
         timeout_graceful_shutdown=5,
         # longer than the engine keeps its connections (bot/engine/economies/actions.py)
         timeout_keep_alive=75,

@@ -17,10 +17,10 @@ LAYERS = {
     "setup": {"setup"},
     "privacy": {"privacy", "store"},
     "casework": {"casework", "conversations", "knowledge", "privacy", "store"},
-    "conversations": {"conversations", "casework", "knowledge", "privacy", "store", "nlu"},
+    "conversations": {"conversations", "metrics", "casework", "knowledge", "privacy", "store", "nlu"},
     "pages": {"pages"},
     "widget": {"widget", "pages", "knowledge"},
-    "channels": {"channels", "widget", "pages", "conversations", "casework", "knowledge", "privacy", "store"},
+    "channels": {"channels", "metrics", "widget", "pages", "conversations", "casework", "knowledge", "privacy", "store"},
     "console": {"console", "channels", "pages", "conversations", "casework", "knowledge", "privacy", "store"},
     "actions": {"actions", "conversations", "casework", "knowledge", "privacy"},
 }

@@ -115,7 +115,7 @@ class ChatPages:
 
     async def privacy(self, request: Request) -> Response:
         """What is kept and who reads it."""
-        return page("privacy.html", cookie_days=COOKIE_DAYS, telegram=bool(self._settings.telegram_token))
+        return page("privacy.html", cookie_days=COOKIE_DAYS, telegram=bool(self._settings.telegram_token), areas=self._areas())
 
     async def accessibility(self, request: Request) -> Response:
         """How accessible the pages are."""

@@ -17,6 +17,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
+HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 FRAMED = ("/chat",)
 SHARED = ("/api/chat/", "/widget/")
@@ -28,12 +29,14 @@ class SecurityHeaders:
     Parameters
     ----------
     embedders: origins whose pages may hold the chat in a frame.
+    https: people reach the service by https only, and browsers are told so (RFC 6797).
     """
 
-    def __init__(self, app: ASGIApp, embedders: Sequence[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, embedders: Sequence[str] = (), https: bool = False) -> None:
         self._app = app
+        self._everywhere = {**HEADERS, **(HTTPS_ONLY if https else {})}
         policy = HEADERS["Content-Security-Policy"]
-        self._framed = {**HEADERS, "Content-Security-Policy": policy.replace("frame-ancestors 'self'", " ".join(["frame-ancestors 'self'", *embedders]))}
+        self._framed = {**self._everywhere, "Content-Security-Policy": policy.replace("frame-ancestors 'self'", " ".join(["frame-ancestors 'self'", *embedders]))}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,7 +46,7 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in (self._framed if scope["path"].startswith(FRAMED) else HEADERS).items():
+                for name, value in (self._framed if scope["path"].startswith(FRAMED) else self._everywhere).items():
                     headers.setdefault(name, value)
                 if not scope["path"].startswith("/static/"):
                     headers.setdefault("Cache-Control", "no-store")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.channels.problems import Problem
 from bot.clock import Clock
+from bot.logs import security_event
 from bot.store.database import Database
 from bot.store.tables import RateCount
 
@@ -46,6 +47,7 @@ class RateLimits:
         except IntegrityError:
             count = self._count(key, window, until)
         if count > most:
+            security_event("limited", act=act)
             wait = seconds - now % seconds
             raise Problem(429, "too_fast", f"Too many at once. Please try again in {wait} seconds.", {"Retry-After": str(wait)})
 

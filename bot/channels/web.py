@@ -24,6 +24,7 @@ from bot.conversations.standing import Standings
 from bot.conversations.turns import Turns
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area
+from bot.logs import security_event
 
 LONGEST_TEXT = 4000
 LONGEST_BODY = 64 * 1024
@@ -53,7 +54,7 @@ class WebChat:
 
         `told`: they were shown what this is, who reads it and what it is not for, so the greeting need not say so again.
         """
-        if area is not None and area not in self.areas:
+        if area is not None and (not isinstance(area, str) or area not in self.areas):
             raise Problem(422, "unknown_area", f"We do not know the area {str(area)[:40]!r}. We know: {', '.join(sorted(self.areas))}.")
         if role is not None and role not in ROLES:
             raise Problem(422, "unknown_role", "The role must be parent or school.")
@@ -123,6 +124,7 @@ def conversation_routes(chat: WebChat, prefix: str, token_of: Callable[[Request]
         token = token_of(request)
         found = await to_thread.run_sync(chat.log.id_by_token, token) if token else None
         if found is None:
+            security_event("unknown_token" if token else "no_token", path=prefix)
             raise NOT_SIGNED_IN
         return found
 
@@ -198,9 +200,9 @@ def address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-async def json_body(request: Request, optional: bool = False) -> dict[str, Any]:
+async def json_body(request: Request, optional: bool = False, longest: int = LONGEST_BODY) -> dict[str, Any]:
     """The JSON object in a request. Raises Problem if there is none, or too much of it."""
-    raw = await read_body(request)
+    raw = await read_body(request, longest)
     if not raw and optional:
         return {}
     try:
@@ -212,12 +214,12 @@ async def json_body(request: Request, optional: bool = False) -> dict[str, Any]:
     return body
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, longest: int = LONGEST_BODY) -> bytes:
     """The body of a request, refused as soon as it is too long."""
     raw = b""
     async for chunk in request.stream():
         raw += chunk
-        if len(raw) > LONGEST_BODY:
+        if len(raw) > longest:
             raise TOO_LARGE
     return raw
 

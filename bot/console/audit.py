@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bot.clock import LONDON, Clock
+from bot.logs import security_event
 from bot.store.console import AuditEntry
 from bot.store.database import Database
 from bot.store.tables import Staff
@@ -40,7 +41,8 @@ class AuditLog:
         self._database, self._clock = database, clock
 
     def record(self, member: Staff | None, act: str, about: str = "", detail: Mapping[str, Any] | None = None, address: str = "") -> None:
-        """Add an entry; without a member it was somebody who is not signed in."""
+        """Add an entry; without a member it was somebody who is not signed in. The security log has it too, without names."""
+        security_event(act, staff=member.id if member else None)
         with self._database.write() as session:
             self.add(session, member, act, about, detail, address)
 

@@ -42,4 +42,4 @@ def key(number: int) -> Markup:
 
 
 def _svg(name: str, inside: str) -> Markup:
-    return Markup(f'<svg class="{name}" aria-hidden="true" focusable="false">{inside}</svg>')  # noqa: S704 - numbers and our own names only
+    return Markup(f'<svg class="{name}" aria-hidden="true" focusable="false">{inside}</svg>')  # nosec B704 - numbers and our own names only

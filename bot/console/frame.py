@@ -18,6 +18,7 @@ from bot.channels.web import address
 from bot.console.access import PERMISSIONS, may
 from bot.console.audit import AuditLog
 from bot.console.languages import LANGUAGES
+from bot.logs import security_event
 from bot.pages.forms import FormRefused, read_form, refuse_cross_site
 from bot.pages.rendering import page
 from bot.store.tables import StaffSession
@@ -110,6 +111,7 @@ class Frame:
             if session is None:
                 return RedirectResponse(f"/console/sign-in?next={request.url.path}", 303)
             if not may(session.staff, permission):
+                security_event("page_refused", staff=session.staff_id, permission=permission)
                 raise NOT_YOUR_PAGE
             return await handler(request, session)
 
@@ -125,6 +127,7 @@ class Frame:
                 return page("console/signed_out.html", 401, written=written(form))
             self.check_token(form, session)
             if not may(session.staff, permission):
+                security_event("act_refused", staff=session.staff_id, permission=permission)
                 raise NOT_YOURS
             return await handler(request, session, form)
 
@@ -139,6 +142,7 @@ class Frame:
     def check_token(form: Form, session: StaffSession) -> None:
         """Raise unless the form was made for this session."""
         if not same(form.get("csrf", ""), session.csrf):
+            security_event("forged_form", staff=session.staff_id)
             raise BAD_TOKEN
 
     async def session(self, request: Request) -> StaffSession | None:

@@ -107,7 +107,7 @@ class SecondSteps:
 def picture(secret: str, email: str) -> Markup:
     """The secret as a QR code for an authenticator app (SVG without style)."""
     address = pyotp.TOTP(secret, name=email, issuer=ISSUER).provisioning_uri()
-    return Markup(segno.make(address, error="m").svg_inline(scale=5, border=4, dark="#000", light="#fff", svgclass="app-qr", omitsize=False))
+    return Markup(segno.make(address, error="m").svg_inline(scale=5, border=4, dark="#000", light="#fff", svgclass="app-qr", omitsize=False))  # nosec B704 - paths of a QR code
 
 
 def _recovery(typed: str) -> str | None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from bot.clock import Clock, new_id
 from bot.conversations.senders import Accepted, Announced, Outcome, Part, Refused, Sender, TryAgain, Unknown
+from bot.logs import requested
 from bot.store.cycle import Delivery
 from bot.store.database import Database
 from bot.store.tables import Conversation, Message
@@ -160,11 +161,14 @@ class Deliveries:
         """Hand a claimed part to its channel."""
         with self._database.read() as session:
             channel = session.get_one(Delivery, part.delivery_id).channel
-        try:
-            return await self.senders[channel].send(part)
-        except Exception as fault:
-            logger.exception("sending %s failed in an unforeseen way", part.delivery_id)
-            return Unknown(type(fault).__name__)
+        with requested(part.request_id):
+            try:
+                outcome = await self.senders[channel].send(part)
+            except Exception as fault:
+                logger.exception("sending %s failed in an unforeseen way", part.delivery_id)
+                return Unknown(type(fault).__name__)
+            logger.info("delivery", extra={"delivery": part.delivery_id, "attempt": part.attempt, "outcome": type(outcome).__name__.lower()})
+            return outcome
 
     def settle(self, delivery_id: str, outcome: Outcome) -> None:
         """Write down what the channel said of a claimed part. One that is no longer ours to settle stays as it is."""
@@ -310,4 +314,5 @@ def _part(session: Session, delivery: Delivery) -> Part:
         attempt=delivery.attempts,
         seq=delivery.seq,
         reference=delivery.query.reference if delivery.query else None,
+        request_id=message.request_id,
     )

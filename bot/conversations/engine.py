@@ -11,6 +11,7 @@ import aiohttp
 
 from bot.conversations.log import Waiting
 from bot.conversations.outbound import Outbound
+from bot.logs import REQUEST_HEADER, request_id
 
 
 class EngineProblem(Exception):
@@ -112,7 +113,8 @@ class RasaEngine:
             return await self._post({**asked, "again": True})
 
     async def _post(self, asked: dict[str, Any]) -> tuple[int, bytes]:
-        async with self._client().post(self._url, json=asked) as answer:
+        headers = {REQUEST_HEADER: request_id.get() or ""}
+        async with self._client().post(self._url, json=asked, headers=headers) as answer:
             return answer.status, await answer.read()
 
     async def forget(self, conversation_id: str) -> None:

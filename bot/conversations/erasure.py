@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 from bot.casework.cycle import Cycle
 from bot.clock import Clock
 from bot.conversations.engine import EngineProblem
+from bot.logs import security_event
 from bot.privacy.erasure import empty
 from bot.store.cycle import Promise
 from bot.store.database import Database
@@ -21,7 +22,6 @@ from bot.store.privacy import Erasure, Forgetting
 from bot.store.tables import Conversation, Message, Query, QueryEvent
 
 logger = logging.getLogger(__name__)
-security = logging.getLogger("signpost.security")
 
 
 def open_queries(session: Session, conversation_id: str) -> list[Query]:
@@ -41,7 +41,7 @@ def erase(session: Session, cycle: Cycle, conversation_id: str, wished_by: str =
         cycle.alert(session, locked, "withdrawn")
     session.flush()
     record = empty(session, conversation_id, cycle.clock.now(), wished_by)
-    security.info("erased", extra={"wished_by": wished_by, "area": record.area, "channel": record.channel, "messages": record.messages})
+    security_event("erased", conversation=conversation_id, wished_by=wished_by, messages=record.messages, queries=record.queries)
     return record
 
 
@@ -118,6 +118,7 @@ class OwnWords:
 
     def copy(self, conversation_id: str) -> dict[str, Any]:
         """Everything that is kept of a conversation and means something outside of it (UK GDPR articles 15 and 20), as JSON."""
+        security_event("copied", conversation=conversation_id)
         with self._database.read() as session:
             conversation = session.get_one(Conversation, conversation_id)
             messages = session.scalars(select(Message).where(Message.conversation_id == conversation_id).order_by(Message.seq))

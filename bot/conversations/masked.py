@@ -7,7 +7,8 @@ from typing import Any, Callable, Mapping, Sequence
 
 from anyio import to_thread
 
-from bot.conversations.engine import Engine, EngineReply
+from bot import metrics
+from bot.conversations.engine import Engine, EngineProblem, EngineReply
 from bot.conversations.log import ConversationLog, Waiting
 from bot.conversations.outbound import Outbound
 from bot.privacy.masking import Masked, Masker
@@ -27,9 +28,18 @@ class MaskedEngine:
     async def take(self, turn: Waiting) -> EngineReply:
         """Ask the engine. The parent is told of masking after the first reply that is no matter of danger. Raises EngineProblem."""
         masked = self._mask(turn)
-        reply = await self._engine.take(replace(turn, text=masked.text))
+        try:
+            with metrics.timed(metrics.TURN_SECONDS):
+                reply = await self._engine.take(replace(turn, text=masked.text))
+        except EngineProblem as problem:
+            metrics.ENGINE_PROBLEMS.labels(problem.kind).inc()
+            raise
+        for outcome in {message.outcome or "none" for message in reply.messages}:
+            metrics.TURNS.labels(outcome).inc()
         if not masked.found:
             return reply
+        for kind in masked.kinds:
+            metrics.MASKED.labels(kind).inc()
         said = reply.messages
         if not any(message.outcome == "urgent" for message in said) and await to_thread.run_sync(self._log.tell_of_masking, turn.conversation_id, turn.seq):
             said = (*said, self._notice(masked.kinds))

@@ -58,7 +58,7 @@ class Outbound:
         if not isinstance(text, str) or not text.strip():
             raise ValueError("a message without text")
         if outcome is not None and outcome not in OUTCOMES:
-            raise ValueError(f"unknown outcome {outcome!r}")
+            raise ValueError("an outcome that is not known")
         try:
             return cls(
                 text=text.strip(),

@@ -12,7 +12,7 @@ class Part:
 
     `address` is the conversation's `external_id`. `idempotency_key` is the same at every attempt, for channels that know such keys.
     `choices` (`[{"id", "title"}]`) come with the last part. `author` is `assistant`, `staff` or `system`, `name` who it is from. `seq` is
-    the message's number in its conversation, `reference` that of the query it is about.
+    the message's number in its conversation, `reference` that of the query it is about, `request_id` the request that it answers, for the logs.
     """
 
     delivery_id: str
@@ -28,6 +28,7 @@ class Part:
     attempt: int
     seq: int = 0
     reference: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from bot.engine.forgetting import forget
+from bot.logs import REQUEST_HEADER, request_id, valid_request
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class TurnChannel(InputChannel):
         async def take(request: Request) -> HTTPResponse:
             if not self._knows_token(request):
                 return response.json({"error": "token"}, status=403)
+            # the request of the app that this turn belongs to, for the logs here and for the actions that are called
+            request_id.set(valid_request(request.headers.get(REQUEST_HEADER)))
             asked = request.json or {}
             agent = request.app.ctx.agent
             conversation, message_id = asked["conversation"], asked["message_id"]

@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 
 from bot.engine import without_tensorflow
+from bot.logs import configure
 
 
 class WrongModel(Exception):
@@ -42,7 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
     check_model(given.model)
     without_tensorflow.install()
     sys.path.insert(0, os.getcwd())
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s engine %(levelname)s %(name)s %(message)s")
+    configure("engine")
+    logging.getLogger().setLevel(logging.WARNING)
     warnings.filterwarnings("ignore")
 
     from rasa.core.run import serve_application

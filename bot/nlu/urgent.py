@@ -49,7 +49,7 @@ class UrgentPatterns:
     @classmethod
     def load(cls, path: Path | str) -> "UrgentPatterns":
         """Read the policy file."""
-        return cls(yaml.load(Path(path).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        return cls(yaml.load(Path(path).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # nosec B506 - a safe loader
 
     def _add(self, label: str, entry: Mapping[str, Any]) -> None:
         phrases = [*entry.get("phrases", ()), *(p for listed in entry.get("languages", {}).values() for p in listed)]

@@ -184,7 +184,7 @@ def _count_on(connection: Connection, tables: Sequence[Table]) -> None:
     for table in tables:
         for column in table.primary_key.columns:
             if isinstance(column.type, Integer) and column.autoincrement is True:
-                highest = f'SELECT coalesce(max("{column.name}"), 0) + 1 FROM "{table.name}"'
+                highest = f'SELECT coalesce(max("{column.name}"), 0) + 1 FROM "{table.name}"'  # nosec B608 - names of our own tables
                 connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'), ({highest}), false)"))
 
 

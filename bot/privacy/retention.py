@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from bot.clock import LONDON, Clock
 from bot.privacy.erasure import remove
 from bot.privacy.statistics import count
+from bot.store.console import AuditEntry
 from bot.store.cycle import DailyJob, Email
 from bot.store.database import Database
-from bot.store.privacy import Erasure, Reading
+from bot.store.privacy import Erasure
 from bot.store.tables import Conversation, Message, Query, RateCount, SignInAttempt, StaffSession
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ BATCH = 200
 SIGN_IN_ATTEMPTS = timedelta(days=30)
 SENT_MAIL = timedelta(days=30)
 ERASURES = timedelta(days=6 * 365)
-READINGS = timedelta(days=6 * 365)
+AUDIT = timedelta(days=6 * 365)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Retention:
         return last + timedelta(days=keep) < now
 
     def _machinery(self, now: datetime) -> int:
-        """Counters of limits, spent sign-ins and sessions, sent mail, old records of reading and deleting."""
+        """Counters of limits, spent sign-ins and sessions, sent mail, old records of who read, did and deleted."""
         with self._database.write() as session:
             statements = (
                 delete(RateCount).where(or_(RateCount.until < now, RateCount.until.is_(None))),
@@ -125,6 +126,6 @@ class Retention:
                 delete(StaffSession).where(StaffSession.expires_at < now),
                 delete(Email).where(Email.state == "sent", Email.next_try_at < now - SENT_MAIL),
                 delete(Erasure).where(Erasure.at < now - ERASURES),
-                delete(Reading).where(Reading.at < now - READINGS),
+                delete(AuditEntry).where(AuditEntry.at < now - AUDIT),
             )
             return sum(session.execute(statement.execution_options(synchronize_session=False)).rowcount for statement in statements)

@@ -1,10 +1,10 @@
-"""Tables of data protection: what was erased, what the engine has still to forget, counts without persons, and who read what."""
+"""Tables of data protection: what was erased, what the engine has still to forget, counts without persons."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy import CheckConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bot.store.tables import Base
@@ -48,16 +48,3 @@ class Statistic(Base):
     measure: Mapped[str] = mapped_column(String(20), primary_key=True)
     of: Mapped[str] = mapped_column(String(60), primary_key=True)
     number: Mapped[int]
-
-
-class Reading(Base):
-    """That a member of staff read a family's conversation, as it was typed. `what` is `query`, `copy` or `question`."""
-
-    __tablename__ = "readings"
-
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    at: Mapped[datetime] = mapped_column(index=True)
-    staff_id: Mapped[str] = mapped_column(ForeignKey("staff.id"), index=True)
-    conversation_id: Mapped[str] = mapped_column(String(32), index=True)
-    query_id: Mapped[str | None] = mapped_column(String(32))
-    what: Mapped[str] = mapped_column(String(12))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import subprocess
 from pathlib import Path
+
+from zopfli.gzip import compress as gzip_compress
 
 from bot.settings import ROOT
 from bot.widget.words import USUAL, all_words
@@ -35,7 +36,7 @@ def build(target: Path = TARGET) -> Path:
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(script)
-    packed(target).write_bytes(gzip.compress(script, 9, mtime=0))
+    packed(target).write_bytes(gzip_compress(script))
     return target
 
 

@@ -63,7 +63,7 @@ class EngineDouble:
 
             def do_POST(self) -> None:
                 turn = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                double.turns.append({**turn, "authorization": self.headers["Authorization"]})
+                double.turns.append({**turn, "authorization": self.headers["Authorization"], "request": self.headers["X-Request-Id"]})
                 if double.break_connections:
                     double.break_connections -= 1
                     self.close_connection = True

@@ -19,6 +19,8 @@ from rasa.shared.core.trackers import DialogueStateTracker, EventVerbosity
 from rasa.shared.utils.schemas.events import EVENTS_SCHEMA
 from rasa.utils.endpoints import ClientResponseError, EndpointConfig, concat_url
 
+from bot.logs import REQUEST_HEADER, request_id
+
 RECENT_EVENTS = 40
 
 
@@ -37,6 +39,8 @@ class KeptEndpoint(EndpointConfig):
     ) -> Optional[Any]:
         """Send a request to the endpoint and give back its JSON. Raises ClientResponseError on an error status."""
         headers: Dict[Text, Text] = {**self.headers, "Content-Type": content_type, **(kwargs.pop("headers", None) or {})}
+        if belongs_to := request_id.get():
+            headers[REQUEST_HEADER] = belongs_to
         if "json" in kwargs:
             kwargs["data"] = ujson.dumps(kwargs.pop("json"), ensure_ascii=False).encode()
         if self._kept is None or self._kept.closed:

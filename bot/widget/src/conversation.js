@@ -9,10 +9,27 @@ const AFTER_STREAM = 500
 const TYPING_EVERY = 3000
 
 export class Conversation {
+  #cookie
+  #highest = 0
+  #asked = 0
+  #inFlight = 0
+  #failures = 0
+  #streams = true
+  #watching = false
+  #wakers = new Set()
+  #sending = new Map()
+  #following
+  #closing = new AbortController()
+  #glancing
+  #flushing
+  #typedAt
+  #asking
+  #hiding
+
   // `show` hears what changes: messages, outbox, standing, notice, refused, draft, started, cleared.
   constructor({ server, area, role, cookie }, show) {
     this.about = { area, role }
-    this.cookie = cookie
+    this.#cookie = cookie
     this.show = show
     const key = cookie ? `${server}/chat` : server
     this.keeping = new Keeping(key)
@@ -21,23 +38,18 @@ export class Conversation {
     this.messages = new Map()
     // `newest`: everything up to it is here; `highest`: the highest number shown, which an answer to a post may take ahead of it
     this.newest = 0
-    this.highest = 0
-    this.asked = 0
-    this.inFlight = 0
-    this.failures = 0
-    this.streams = true
-    this.watching = false
     this.joined = this.keeping.read().session
-    this.wakers = new Set()
-    this.sending = new Map()
     // another one begins when the chat is forgotten: what was under way before is not shown any more
     this.era = 0
-    this.handlers = { online: () => this.wake(), pageshow: () => this.wake(), visibilitychange: () => this.#seen(), storage: (event) => this.#stored(event) }
-    for (const [name, handler] of Object.entries(this.handlers)) (name === 'visibilitychange' ? document : window).addEventListener(name, handler)
+    const until = { signal: this.#closing.signal }
+    window.addEventListener('online', () => this.wake(), until)
+    window.addEventListener('pageshow', () => this.wake(), until)
+    window.addEventListener('storage', (event) => this.#stored(event), until)
+    document.addEventListener('visibilitychange', () => this.#seen(), until)
   }
 
   get exists() {
-    return this.cookie || Boolean(this.keeping.read().token)
+    return this.#cookie || Boolean(this.keeping.read().token)
   }
 
   get outbox() {
@@ -45,12 +57,12 @@ export class Conversation {
   }
 
   get isWorking() {
-    return this.inFlight > 0 || this.asked > 0
+    return this.#inFlight > 0 || this.#asked > 0
   }
 
   // Fetch what was said before and send what is left; from now on stay in step. Raises nothing: what fails is tried again.
   async open() {
-    this.watching = true
+    this.#watching = true
     this.#flush()
     if (this.exists) {
       await this.#catchUp()
@@ -61,16 +73,16 @@ export class Conversation {
 
   // Stop following; only a glance now and then says whether there is something new.
   rest() {
-    this.watching = false
+    this.#watching = false
     this.#stopFollowing()
     this.#glance()
   }
 
   close() {
     this.rest()
-    clearTimeout(this.glancing)
+    clearTimeout(this.#glancing)
     this.tabs.close()
-    for (const [name, handler] of Object.entries(this.handlers)) (name === 'visibilitychange' ? document : window).removeEventListener(name, handler)
+    this.#closing.abort()
   }
 
   say(text) {
@@ -90,14 +102,14 @@ export class Conversation {
   // Staff who have a question of this chat open see that something is being typed, not what.
   #typing(text) {
     const now = Date.now()
-    if (!text || !this.hasQueries || now - (this.typedAt || 0) < TYPING_EVERY) return
-    this.typedAt = now
+    if (!text || !this.hasQueries || now - (this.#typedAt || 0) < TYPING_EVERY) return
+    this.#typedAt = now
     this.api.typing().catch(() => {})
   }
 
   // Forget the chat on this device. Raises what the API raises where the page's cookie has to go too.
   async clear() {
-    if (this.cookie) await this.api.forget()
+    if (this.#cookie) await this.api.forget()
     this.tabs.tell({ cleared: true, session: this.keeping.read().session })
     this.#forget()
     this.show.cleared()
@@ -105,21 +117,21 @@ export class Conversation {
 
   // Whether it is now as wanted: another chat may be kept here already.
   async keepOnDevice(wanted) {
-    if (!this.cookie) return this.keeping.keepOnDevice(wanted)
+    if (!this.#cookie) return this.keeping.keepOnDevice(wanted)
     await this.api.keep(wanted)
     return true
   }
 
   markSeen() {
-    if (this.highest > this.keeping.read().seen) this.keeping.write({ seen: this.highest })
+    if (this.#highest > this.keeping.read().seen) this.keeping.write({ seen: this.#highest })
   }
 
   // The network or the parent is back: look at once, and doubt every connection from before.
   wake() {
-    this.failures = 0
-    for (const waker of this.wakers) waker()
+    this.#failures = 0
+    for (const waker of this.#wakers) waker()
     this.#flush()
-    if (!this.watching) return this.#glance()
+    if (!this.#watching) return this.#glance()
     this.#stopFollowing()
     this.#resume()
   }
@@ -136,43 +148,43 @@ export class Conversation {
     this.keeping.write({ outbox: [...this.outbox, item], draft: '' })
     this.show.outbox(this.outbox, false)
     this.tabs.tell({ news: true, session: this.keeping.read().session })
-    this.failures = 0
-    for (const waker of this.wakers) waker()
+    this.#failures = 0
+    for (const waker of this.#wakers) waker()
     this.#flush()
   }
 
   async #flush() {
-    if (this.flushing) return
-    this.flushing = true
+    if (this.#flushing) return
+    this.#flushing = true
     try {
       let item
-      while ((item = this.outbox.find((one) => !this.sending.has(one.client_id)))) {
+      while ((item = this.outbox.find((one) => !this.#sending.has(one.client_id)))) {
         if (!(await this.#deliver(item))) break
       }
     } finally {
-      this.flushing = false
+      this.#flushing = false
     }
   }
 
   // Send one message until the server has it; whether the next may go.
   async #deliver(item) {
-    this.inFlight += 1
+    this.#inFlight += 1
     this.show.outbox(this.outbox, false)
     this.show.working()
     try {
       if (!this.exists) await this.#start()
-      const heard = new Promise((resolve) => this.sending.set(item.client_id, resolve))
+      const heard = new Promise((resolve) => this.#sending.set(item.client_id, resolve))
       const { era } = this
       const answered = this.api.send(item).then((answer) => era === this.era && this.#accepted(item, answer))
       // once the server's own list shows the message, the next need not wait for this one's answer
       const first = await Promise.race([answered.then(() => 'answered'), heard.then(() => 'heard')])
       if (first === 'heard') {
-        this.inFlight += 1
+        this.#inFlight += 1
         answered.catch(() => this.#ask()).finally(() => this.#landed(item))
       }
       return true
     } catch (problem) {
-      this.sending.delete(item.client_id)
+      this.#sending.delete(item.client_id)
       return problem instanceof Refused ? this.#refused(item, problem) : this.#unreachable()
     } finally {
       this.#landed(item)
@@ -180,8 +192,8 @@ export class Conversation {
   }
 
   #landed(item) {
-    this.inFlight -= 1
-    if (!this.outbox.some((one) => one.client_id === item.client_id)) this.sending.delete(item.client_id)
+    this.#inFlight -= 1
+    if (!this.outbox.some((one) => one.client_id === item.client_id)) this.#sending.delete(item.client_id)
     this.show.working()
   }
 
@@ -199,22 +211,22 @@ export class Conversation {
   #accepted(item, { status, accepted, messages }) {
     const at = new Date().toISOString()
     this.#settle(item.client_id, accepted, at)
-    this.asked = status === 202 && !messages.length ? accepted : 0
+    this.#asked = status === 202 && !messages.length ? accepted : 0
     const said = { seq: accepted, author: 'parent', text: item.text, at, choices: [], sources: [], query: null }
     this.#take([said, ...messages], true, false)
     this.tabs.tell({ news: true, session: this.keeping.read().session })
-    if (this.asked) this.show.notice('slow')
+    if (this.#asked) this.show.notice('slow')
   }
 
   #settle(clientId, seq, at) {
     const left = this.outbox.filter((one) => one.client_id !== clientId)
     if (left.length < this.outbox.length) {
       this.keeping.write({ outbox: left })
-      if (this.failures) this.show.notice('sent')
-      this.failures = 0
+      if (this.#failures) this.show.notice('sent')
+      this.#failures = 0
     }
     this.show.sent(clientId, seq, at)
-    this.sending.get(clientId)?.()
+    this.#sending.get(clientId)?.()
   }
 
   async #refused(item, { status, message, wait }) {
@@ -236,8 +248,8 @@ export class Conversation {
   #unreachable() {
     this.show.outbox(this.outbox, true)
     this.show.notice('offline')
-    const wait = BACKOFF[Math.min(this.failures, BACKOFF.length - 1)]
-    this.failures += 1
+    const wait = BACKOFF[Math.min(this.#failures, BACKOFF.length - 1)]
+    this.#failures += 1
     this.#pause(wait).then(() => this.#flush())
     return false
   }
@@ -262,7 +274,7 @@ export class Conversation {
   // The server does not know this chat (any more): what is not sent goes into a new one.
   #lost() {
     this.show.notice('ended')
-    if (this.cookie) {
+    if (this.#cookie) {
       this.show.lost()
       return false
     }
@@ -280,14 +292,14 @@ export class Conversation {
       if (whole) this.newest = Math.max(this.newest, message.seq)
       if (this.messages.has(message.seq)) continue
       this.messages.set(message.seq, message)
-      this.highest = Math.max(this.highest, message.seq)
-      if (message.author !== 'parent' && message.seq > this.asked) this.asked = 0
+      this.#highest = Math.max(this.#highest, message.seq)
+      if (message.author !== 'parent' && message.seq > this.#asked) this.#asked = 0
       fresh.push(message)
     }
     if (fresh.length) {
       this.show.messages(fresh, live)
       if (fresh.some((message) => message.author !== 'parent')) this.#askSoon()
-      if (this.watching && document.visibilityState === 'visible') this.markSeen()
+      if (this.#watching && document.visibilityState === 'visible') this.markSeen()
     }
     this.show.working()
   }
@@ -295,7 +307,7 @@ export class Conversation {
   async #ask() {
     try {
       const standing = await this.api.standing()
-      this.asked = standing.working ? this.asked || this.highest : 0
+      this.#asked = standing.working ? this.#asked || this.#highest : 0
       this.hasQueries = standing.queries.length > 0
       this.show.standing(standing)
       this.show.working()
@@ -307,30 +319,30 @@ export class Conversation {
 
   // A look without fetching: a reply counts as delivered only when it is shown.
   async #glance() {
-    clearTimeout(this.glancing)
-    if (this.watching || !this.exists) return
+    clearTimeout(this.#glancing)
+    if (this.#watching || !this.exists) return
     if (document.visibilityState === 'visible') {
       const standing = await this.#ask()
-      if (standing) this.show.unread(Math.max(0, standing.newest - Math.max(this.keeping.read().seen, this.highest)))
+      if (standing) this.show.unread(Math.max(0, standing.newest - Math.max(this.keeping.read().seen, this.#highest)))
     }
-    this.glancing = setTimeout(() => this.#glance(), STANDING_EVERY)
+    this.#glancing = setTimeout(() => this.#glance(), STANDING_EVERY)
   }
 
   async #follow() {
-    if (this.following || !this.watching || !this.exists) return
-    const here = (this.following = new AbortController())
+    if (this.#following || !this.#watching || !this.exists) return
+    const here = (this.#following = new AbortController())
     const standing = setInterval(() => this.#ask(), STANDING_EVERY)
     try {
       await this.#stayInStep(here)
     } finally {
       clearInterval(standing)
-      if (this.following === here) this.following = null
+      if (this.#following === here) this.#following = null
     }
   }
 
   #stopFollowing() {
-    this.following?.abort()
-    this.following = null
+    this.#following?.abort()
+    this.#following = null
   }
 
   async #stayInStep(here) {
@@ -338,7 +350,7 @@ export class Conversation {
     while (!here.signal.aborted) {
       try {
         if (!this.loaded && !(await this.#catchUp(here.signal))) throw new Unreachable()
-        if (this.streams) {
+        if (this.#streams) {
           await this.api.events(this.newest, (message) => this.#heard(message, here.signal, () => (stumbled = 0)), here.signal)
           await this.#pause(AFTER_STREAM)
         } else {
@@ -349,7 +361,7 @@ export class Conversation {
       } catch (problem) {
         if (here.signal.aborted) break
         if (problem instanceof Refused && problem.status === 401) return this.#lost()
-        if (problem instanceof NoStream || problem instanceof Refused) this.streams = false
+        if (problem instanceof NoStream || problem instanceof Refused) this.#streams = false
         stumbled += 1
         if (stumbled === 2) this.show.notice(this.outbox.length ? 'offline' : 'away')
         await this.#pause(BACKOFF[Math.min(stumbled, BACKOFF.length - 1)])
@@ -368,29 +380,29 @@ export class Conversation {
   }
 
   #askSoon() {
-    clearTimeout(this.asking)
-    this.asking = setTimeout(() => this.#ask(), 300)
+    clearTimeout(this.#asking)
+    this.#asking = setTimeout(() => this.#ask(), 300)
   }
 
   #hear(news) {
     const mine = this.keeping.read()
-    if (!this.cookie && (news.session !== mine.session || !mine.session)) return
+    if (!this.#cookie && (news.session !== mine.session || !mine.session)) return
     if (news.cleared) {
       this.#forget()
       return this.show.cleared()
     }
     if ('draft' in news) return this.show.draft(news.draft)
-    if (this.joined !== mine.session && !this.cookie) this.#adopt(mine.session)
+    if (this.joined !== mine.session && !this.#cookie) this.#adopt(mine.session)
     this.show.outbox(this.outbox, false)
-    if (this.watching) this.#resume()
+    if (this.#watching) this.#resume()
   }
 
   #stored({ key }) {
-    if (key !== this.keeping.key || this.cookie) return
+    if (key !== this.keeping.key || this.#cookie) return
     const { session } = this.keeping.followDevice()
     if (session && session !== this.joined) {
       this.#adopt(session)
-      if (this.watching) this.open()
+      if (this.#watching) this.open()
     }
   }
 
@@ -401,26 +413,26 @@ export class Conversation {
   }
 
   #seen() {
-    clearTimeout(this.hiding)
+    clearTimeout(this.#hiding)
     if (document.visibilityState === 'visible') return this.wake()
-    this.hiding = setTimeout(() => this.#stopFollowing(), HIDDEN_FOR)
+    this.#hiding = setTimeout(() => this.#stopFollowing(), HIDDEN_FOR)
   }
 
   #pause(time) {
     return new Promise((resolve) => {
       const go = () => {
         clearTimeout(timer)
-        this.wakers.delete(go)
+        this.#wakers.delete(go)
         resolve()
       }
       const timer = setTimeout(go, time)
-      this.wakers.add(go)
+      this.#wakers.add(go)
     })
   }
 
   #empty() {
     this.messages.clear()
-    this.newest = this.highest = this.asked = 0
+    this.newest = this.#highest = this.#asked = 0
     this.loaded = false
     this.era += 1
     this.show.emptied()

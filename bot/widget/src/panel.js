@@ -9,6 +9,17 @@ const QUIET = 700
 const NEAR = 80
 
 export class Panel {
+  #fresh
+  #history
+  #shared
+  #menuButton
+  #newer
+  #scroller
+  #shorter
+  #again
+  #workingSince
+  #drafting
+
   // `host` has server, page, heading, fixed ({area, role} where the page chose them), close(), speak(language) and link(path).
   constructor(conversation, words, host) {
     Object.assign(this, { conversation, words, host })
@@ -26,19 +37,19 @@ export class Panel {
     const say = (name, values) => this.words.say(name, values)
     this.title = h('h2', { id: 'title', tabindex: -1 }, this.host.page ? say('your_chat') : this.host.heading || say('heading'))
     this.menu = options(this)
-    this.menuButton = h('button', { type: 'button', class: 'plain', 'aria-expanded': 'false', 'aria-controls': 'options', onclick: () => this.toggleMenu() }, say('menu'))
+    this.#menuButton = h('button', { type: 'button', class: 'plain', 'aria-expanded': 'false', 'aria-controls': 'options', onclick: () => this.toggleMenu() }, say('menu'))
     this.about = h('div', { class: 'about' })
-    this.history = h('ol', { class: 'messages history' })
-    this.fresh = h('ol', { class: 'messages fresh' })
-    this.log = h('div', { role: 'log', 'aria-label': say('your_chat'), 'aria-relevant': 'additions' }, this.fresh)
-    this.newer = h('button', { type: 'button', class: 'newer', hidden: true, onclick: () => this.#toNewest(true) }, say('newer'))
-    this.scroller = h('div', { class: 'scroll', ...(!this.host.page && { tabindex: 0, role: 'group', 'aria-label': say('your_chat') }) }, this.about, this.history, this.log)
+    this.#history = h('ol', { class: 'messages history' })
+    this.#fresh = h('ol', { class: 'messages fresh' })
+    this.log = h('div', { role: 'log', 'aria-label': say('your_chat'), 'aria-relevant': 'additions' }, this.#fresh)
+    this.#newer = h('button', { type: 'button', class: 'newer', hidden: true, onclick: () => this.#toNewest(true) }, say('newer'))
+    this.#scroller = h('div', { class: 'scroll', ...(!this.host.page && { tabindex: 0, role: 'group', 'aria-label': say('your_chat') }) }, this.about, this.#history, this.log)
     this.status = h('div', { role: 'status', class: 'status' })
     this.dots = h('span', { class: 'dots', 'aria-hidden': 'true', hidden: true }, h('i'), h('i'), h('i'))
-    this.again = h('button', { type: 'button', class: 'plain', hidden: true, onclick: () => this.conversation.wake() }, say('try_again'))
+    this.#again = h('button', { type: 'button', class: 'plain', hidden: true, onclick: () => this.conversation.wake() }, say('try_again'))
     this.text = h('textarea', { id: 'text', rows: 2, 'aria-describedby': 'hint', dir: 'auto', oninput: () => this.#drafted(), onkeydown: (event) => this.#key(event) })
     this.error = h('p', { id: 'error', class: 'error' })
-    this.shorter = h('button', { type: 'button', class: 'second', hidden: true, onclick: () => this.#send('Shorter, please') }, say('shorter'))
+    this.#shorter = h('button', { type: 'button', class: 'second', hidden: true, onclick: () => this.#send('Shorter, please') }, say('shorter'))
     this.form = h(
       'form',
       { class: 'write', novalidate: true, onsubmit: (event) => this.#submit(event) },
@@ -46,21 +57,21 @@ export class Panel {
       h('p', { id: 'hint', class: 'quiet' }, say('hint')),
       h('div', { role: 'alert' }, this.error),
       this.text,
-      h('div', { class: 'row' }, h('button', { class: 'send' }, say('send')), this.shorter)
+      h('div', { class: 'row' }, h('button', { class: 'send' }, say('send')), this.#shorter)
     )
     const close = this.host.page ? null : h('button', { type: 'button', class: 'plain', onclick: () => this.host.close() }, say('close'))
     this.element = h(
       'section',
       { class: 'panel', 'aria-labelledby': 'title', lang: this.words.given.code, dir: this.words.given.direction, onkeydown: (event) => this.#escape(event) },
-      h('header', {}, this.title, h('div', { class: 'row' }, this.menuButton, close)),
+      h('header', {}, this.title, h('div', { class: 'row' }, this.#menuButton, close)),
       this.menu,
       h('p', { class: 'emergency' }, h('strong', {}, say('emergency'))),
-      this.scroller,
-      h('div', { class: 'going-on' }, this.status, this.dots, this.again, this.newer),
+      this.#scroller,
+      h('div', { class: 'going-on' }, this.status, this.dots, this.#again, this.#newer),
       this.form
     )
     this.#aboutThis()
-    this.text.value = this.shared = this.conversation.keeping.read().draft
+    this.text.value = this.#shared = this.conversation.keeping.read().draft
     this.resize(this.conversation.keeping.read().size ?? 0)
     this.redraw()
   }
@@ -71,15 +82,15 @@ export class Panel {
 
   // All messages again, quietly: in another language, or when voices came.
   redraw() {
-    this.history.replaceChildren()
-    this.fresh.replaceChildren()
-    this.#add([...this.conversation.messages.values()].sort((a, b) => a.seq - b.seq), this.history)
+    this.#history.replaceChildren()
+    this.#fresh.replaceChildren()
+    this.#add([...this.conversation.messages.values()].sort((a, b) => a.seq - b.seq), this.#history)
     this.outbox(this.conversation.outbox, false)
   }
 
   toggleMenu(open = this.menu.hidden) {
     this.menu.hidden = !open
-    this.menuButton.setAttribute('aria-expanded', String(open))
+    this.#menuButton.setAttribute('aria-expanded', String(open))
     if (open) this.menu.querySelector('button, select, a, input').focus()
   }
 
@@ -97,16 +108,16 @@ export class Panel {
 
   messages(fresh, live) {
     const near = this.#isNear()
-    const first = this.#add(fresh, live ? this.fresh : this.history)
+    const first = this.#add(fresh, live ? this.#fresh : this.#history)
     if (live && fresh.some((m) => m.author !== 'parent')) {
       if (['slow', 'sent'].includes(this.told)) this.notice('')
       if (near) this.#show(first)
-      else this.newer.hidden = false
+      else this.#newer.hidden = false
     } else if (near) this.#toNewest(false)
   }
 
   outbox(items, waits) {
-    for (const entry of this.fresh.querySelectorAll('.pending')) {
+    for (const entry of this.#fresh.querySelectorAll('.pending')) {
       // another tab sent it
       if (!items.some((item) => item.client_id === entry.dataset.clientId)) entry.remove()
     }
@@ -115,12 +126,12 @@ export class Panel {
       const entry = this.#pendingEntry(item.client_id)
       if (entry) this.view.fate(entry, waits || entry.classList.contains('waits'))
       else {
-        this.fresh.append(this.view.pending(item, waits))
+        this.#fresh.append(this.view.pending(item, waits))
         this.#spoken(item.text, Infinity, item.choice)
         this.#toNewest(false)
       }
     }
-    if (waits) this.fresh.querySelectorAll('.pending').forEach((entry) => this.view.fate(entry, true))
+    if (waits) this.#fresh.querySelectorAll('.pending').forEach((entry) => this.view.fate(entry, true))
     this.#furnish()
   }
 
@@ -142,16 +153,16 @@ export class Panel {
 
   notice(name) {
     this.told = name
-    this.again.hidden = !['offline', 'away', 'not_loaded'].includes(name)
+    this.#again.hidden = !['offline', 'away', 'not_loaded'].includes(name)
     this.#tell()
   }
 
   working() {
     const works = this.conversation.isWorking && !this.conversation.outbox.some((item) => this.#pendingEntry(item.client_id)?.classList.contains('waits'))
     this.dots.hidden = !works
-    if (works === Boolean(this.workingSince)) return
-    clearTimeout(this.workingSince)
-    this.workingSince = works ? setTimeout(() => this.#tell(), QUIET) : null
+    if (works === Boolean(this.#workingSince)) return
+    clearTimeout(this.#workingSince)
+    this.#workingSince = works ? setTimeout(() => this.#tell(), QUIET) : null
     if (!works) this.#tell()
   }
 
@@ -169,12 +180,12 @@ export class Panel {
 
   draft(text) {
     // what is being written here at the same time stays
-    if (this.text.value === this.shared) this.text.value = this.shared = text
+    if (this.text.value === this.#shared) this.text.value = this.#shared = text
   }
 
   emptied() {
-    this.history.replaceChildren()
-    this.fresh.replaceChildren()
+    this.#history.replaceChildren()
+    this.#fresh.replaceChildren()
     this.#furnish()
   }
 
@@ -264,12 +275,12 @@ export class Panel {
   }
 
   #furnish() {
-    if (!this.fresh) return
+    if (!this.#fresh) return
     const all = [...this.element?.querySelectorAll('.message') ?? []]
     const spoke = all.some((entry) => entry.matches('.parent'))
     this.about.hidden = spoke
     const answered = all.filter((entry) => entry.matches('.assistant')).length > (this.conversation.messages.has(1) ? 1 : 0)
-    if (this.shorter) this.shorter.hidden = !(spoke && answered)
+    if (this.#shorter) this.#shorter.hidden = !(spoke && answered)
   }
 
   #entry(seq) {
@@ -277,7 +288,7 @@ export class Panel {
   }
 
   #pendingEntry(clientId) {
-    return this.fresh.querySelector(`.pending[data-client-id="${CSS.escape(clientId)}"]`)
+    return this.#fresh.querySelector(`.pending[data-client-id="${CSS.escape(clientId)}"]`)
   }
 
   #choose(choice, entry) {
@@ -288,7 +299,7 @@ export class Panel {
 
   // After a button is gone the focus goes on to the box; on touch screens to the messages, so that no keyboard jumps up.
   #rest() {
-    if (matchMedia('(pointer: coarse)').matches) (this.fresh.lastElementChild ?? this.title).focus({ preventScroll: true })
+    if (matchMedia('(pointer: coarse)').matches) (this.#fresh.lastElementChild ?? this.title).focus({ preventScroll: true })
     else this.text.focus({ preventScroll: true })
   }
 
@@ -297,8 +308,8 @@ export class Panel {
     const text = this.text.value.trim()
     if (!text) return this.#wrong(this.words.say('empty'))
     if (text.length > LONGEST) return this.#wrong(this.words.say('too_long'))
-    this.text.value = this.shared = ''
-    clearTimeout(this.drafting)
+    this.text.value = this.#shared = ''
+    clearTimeout(this.#drafting)
     this.#send(text)
     this.text.focus({ preventScroll: true })
   }
@@ -319,14 +330,14 @@ export class Panel {
     if (event.key !== 'Escape' || event.isComposing) return
     if (!this.menu.hidden) {
       this.toggleMenu(false)
-      this.menuButton.focus()
+      this.#menuButton.focus()
     } else if (!this.host.page) this.host.close()
     event.stopPropagation()
   }
 
   #drafted() {
-    clearTimeout(this.drafting)
-    this.drafting = setTimeout(() => this.conversation.draft((this.shared = this.text.value)), 200)
+    clearTimeout(this.#drafting)
+    this.#drafting = setTimeout(() => this.conversation.draft((this.#shared = this.text.value)), 200)
   }
 
   #wrong(message) {
@@ -346,8 +357,8 @@ export class Panel {
   // --- where the reader is ---
 
   get #scroll() {
-    const own = getComputedStyle(this.scroller).overflowY === 'auto'
-    return own ? this.scroller : this.host.page ? document.scrollingElement : this.element
+    const own = getComputedStyle(this.#scroller).overflowY === 'auto'
+    return own ? this.#scroller : this.host.page ? document.scrollingElement : this.element
   }
 
   #isNear() {
@@ -364,8 +375,8 @@ export class Panel {
   }
 
   #toNewest(focus) {
-    this.newer.hidden = true
-    const last = this.fresh.lastElementChild ?? this.history.lastElementChild
+    this.#newer.hidden = true
+    const last = this.#fresh.lastElementChild ?? this.#history.lastElementChild
     if (!last) return
     this.#show(last)
     if (focus) last.focus({ preventScroll: true })

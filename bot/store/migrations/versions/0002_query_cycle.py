@@ -250,8 +250,8 @@ def upgrade() -> None:
 
 def _what_is_known_of_older_queries() -> None:
     """An open one is looked at by the worker at once; its question and its promise become rows."""
-    op.execute(f"UPDATE queries SET next_look_at = asked_at, state_since = asked_at WHERE {OPEN}")
-    op.execute(f"UPDATE queries SET ended_at = asked_at, state_since = asked_at WHERE {CLOSED}")
+    op.execute(f"UPDATE queries SET next_look_at = asked_at, state_since = asked_at WHERE {OPEN}")  # nosec B608 - our own constants
+    op.execute(f"UPDATE queries SET ended_at = asked_at, state_since = asked_at WHERE {CLOSED}")  # nosec B608 - our own constants
     op.execute("UPDATE queries SET answered_at = (SELECT max(replies.delivered_at) FROM replies WHERE replies.query_id = queries.id) WHERE state = 'replied'")
     op.execute("INSERT INTO promises (query_id, no, due_on, reason, made_at) SELECT id, 1, due_on, 'first', asked_at FROM queries")
     op.execute(

@@ -215,6 +215,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         default_area=signpost.settings.area,
         reply_wait=signpost.settings.reply_wait,
         own_words=signpost.own_words,
+        telegram=bool(signpost.settings.telegram_token),
     )
 
     telegram = _telegram(signpost)

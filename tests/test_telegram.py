@@ -544,6 +544,7 @@ def test_a_web_chat_is_carried_on_by_a_link_that_holds_once(site, api):
     web_says(client, text="buttons")
     link = client.post("/api/chat/telegram").json()
     assert link["url"].startswith(f"https://t.me/{api.username}?start=") and link["minutes"] == 60
+    assert "another company" in link["note"] and client.get("/api/chat/standing").json()["telegram"] is True
     code = link["url"].partition("start=")[2]
     assert 0 < len(code) <= 64
     parent = api.phone(next(_chats))

@@ -222,7 +222,7 @@ def started(client):
 
 def test_how_a_conversation_stands_is_told_without_fetching_its_messages(client, signpost):
     session, headers = started(client)
-    assert client.get("/api/chat/standing", headers=headers).json() == {"newest": 1, "working": False, "writing": None, "queries": []}
+    assert client.get("/api/chat/standing", headers=headers).json() == {"newest": 1, "working": False, "writing": None, "queries": [], "telegram": False}
     accepted = signpost.log.accept(session["session"], "client-id-1", "hello")
     card = signpost.desk.open(session["session"], accepted.seq, reason="unresolved")
     standing = client.get("/api/chat/standing", headers=headers).json()

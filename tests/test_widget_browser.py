@@ -16,6 +16,7 @@ from bot.widget.build import TARGET, build
 from bot.widget.words import all_words
 from tests.conftest import add_staff
 from tests.doubles.engine import says
+from tests.doubles.telegram import TOKEN, BotApiDouble
 from tests.doubles.websites import SchoolSite, Site
 from tests.test_browser import ARGUMENTS
 
@@ -275,6 +276,43 @@ def test_a_question_passed_on_shows_reference_name_day_and_where_it_is_and_chang
     parent.page.evaluate("window.dispatchEvent(new Event('online'))")
     staff_says(site, conversation_of(site, "Where is the report?"), "I am looking for it.")
     parent.reads("a named person is working on it")
+
+
+@pytest.mark.parametrize("embedded", [True, False], ids=["website", "own page"])
+def test_the_chat_goes_on_in_telegram_by_a_link_made_when_asked_for(visit, school, settings, signpost, engine_double, embedded):
+    engine_double.reply = answering
+    with BotApiDouble() as api:
+        site = Site(replace(settings, embed_origins=school.url, telegram_token=TOKEN, telegram_api_url=api.url))
+        site.start()
+        try:
+            tag = f'<script src="{site.url}/widget/signpost-chat.js" defer></script><signpost-chat area="somerset" asking-as="parent"></signpost-chat>'
+            school.pages["/"] = f'<!DOCTYPE html><html lang="en"><head><title>Hill School</title></head><body>{tag}</body></html>'
+            school.policy = f"default-src 'none'; script-src {site.url}; connect-src {site.url}"
+            parent = visit(school.url).open() if embedded else visit(f"{site.url}/chat?area=somerset&role=parent")
+            parent.says("Is it the plan?")
+            parent.reads("you said: Is it the plan?")
+            parent.page.get_by_role("button", name="Options").click()
+            parent.page.get_by_role("button", name="Carry on in Telegram").click()
+            link = parent.page.get_by_role("link", name="Carry on in Telegram")
+            parent.reads("Telegram is run by another company")
+            assert link.evaluate("(link) => link.getRootNode().activeElement === link")
+            code = link.get_attribute("href").partition("?start=")[2]
+            phone = api.phone(4711)
+            phone.starts(code)
+            phone.sees("You can carry on here")
+            phone.sees("you said: Is it the plan?")
+        finally:
+            site.stop()
+    assert parent.broken == [] and parent.errors == []
+
+
+def test_nothing_is_said_of_telegram_where_there_is_none(visit, school, site):
+    parent = visit(school.url).open()
+    parent.says("Is it the plan?")
+    parent.reads("you said: Is it the plan?")
+    parent.page.get_by_role("button", name="Options").click()
+    parent.page.get_by_role("button", name="Clear this chat").wait_for()
+    assert not parent.page.get_by_text("Telegram").is_visible()
 
 
 def test_a_person_joins_by_name_and_asks_whether_it_was_answered(visit, school, site, engine_double):

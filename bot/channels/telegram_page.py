@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bot.channels.chat_page import COOKIE
+from bot.channels.chat_page import COOKIE, FOREIGN
 from bot.channels.problems import NOT_SIGNED_IN, Problem
 from bot.channels.telegram import TelegramChannel
 from bot.channels.telegram_links import LINK_LASTS
@@ -19,7 +19,7 @@ MINUTES = int(LINK_LASTS.total_seconds() // 60)
 
 
 def routes(telegram: TelegramChannel, chat: WebChat) -> list[Route]:
-    """`POST /api/chat/telegram` with the chat's bearer token -> `{"url", "minutes"}`; `POST /chat/telegram` with the page's cookie -> a
+    """`POST /api/chat/telegram` with the chat's bearer token -> `{"url", "minutes", "note"}` (what to know before Telegram is used); `POST /chat/telegram` with the page's cookie -> a
     page with the link."""
 
     async def link(token: str) -> str:
@@ -29,8 +29,21 @@ def routes(telegram: TelegramChannel, chat: WebChat) -> list[Route]:
         await chat.limits.spent("telegram_link", conversation_id, 10, 3600)
         return await telegram.link(conversation_id)
 
+    def note() -> str:
+        return chat.answers.say("telegram_note", site=telegram.site)
+
     async def by_api(request: Request) -> Response:
-        return JSONResponse({"url": await link(bearer(request)), "minutes": MINUTES}, 201)
+        return await as_json(bearer(request))
+
+    async def by_script(request: Request) -> Response:
+        try:
+            refuse_cross_site(request, telegram.site)
+        except FormRefused:
+            raise FOREIGN from None
+        return await as_json(request.cookies.get(COOKIE, ""))
+
+    async def as_json(token: str) -> Response:
+        return JSONResponse({"url": await link(token), "minutes": MINUTES, "note": note()}, 201)
 
     async def by_page(request: Request) -> Response:
         try:
@@ -40,10 +53,11 @@ def routes(telegram: TelegramChannel, chat: WebChat) -> list[Route]:
             return page("problem.html", refused.status, message=refused.message, back="/chat")
         except Problem as problem:
             return page("problem.html", problem.status, message=problem.message, back="/chat")
-        return page("chat/telegram.html", url=url, minutes=MINUTES, note=chat.answers.say("telegram_note", site=telegram.site))
+        return page("chat/telegram.html", url=url, minutes=MINUTES, note=note())
 
     return [
         *telegram.routes(),
         Route("/api/chat/telegram", by_api, methods=["POST"]),
+        Route("/chat/api/telegram", by_script, methods=["POST"]),
         Route("/chat/telegram", by_page, methods=["POST"]),
     ]

@@ -46,6 +46,7 @@ class WebChat:
     default_area: str
     reply_wait: float
     own_words: OwnWords
+    telegram: bool = False
 
     async def start(self, who: str, area: str | None, role: str | None, told: bool = False) -> tuple[str, str]:
         """A new conversation for somebody at address `who`: its id and token. Raises Problem.
@@ -165,7 +166,8 @@ def conversation_routes(chat: WebChat, prefix: str, token_of: Callable[[Request]
         return EventSourceResponse(stream(), ping=15, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
     async def standing(request: Request) -> Response:
-        return JSONResponse(await to_thread.run_sync(chat.standings.of, await conversation(request)))
+        standing = await to_thread.run_sync(chat.standings.of, await conversation(request))
+        return JSONResponse({**standing, "telegram": chat.telegram})
 
     async def typing(request: Request) -> Response:
         await to_thread.run_sync(chat.standings.parent_types, await conversation(request))

@@ -42,6 +42,11 @@ export class Api {
     return this.#json('/standing', {}, FETCH)
   }
 
+  // A link that opens this chat in Telegram, once.
+  telegram() {
+    return this.#json('/telegram', { body: {} }, FETCH)
+  }
+
   async typing() {
     await this.#fetch('/typing', { body: {} })
   }

@@ -95,7 +95,7 @@ export class Conversation {
 
   draft(text) {
     this.keeping.write({ draft: text })
-    this.tabs.tell({ draft: text, session: this.keeping.read().session })
+    this.#share({ draft: text })
     this.#typing(text)
   }
 
@@ -110,7 +110,7 @@ export class Conversation {
   // Forget the chat on this device. Raises what the API raises where the page's cookie has to go too.
   async clear() {
     if (this.#cookie) await this.api.forget()
-    this.tabs.tell({ cleared: true, session: this.keeping.read().session })
+    this.#share({ cleared: true })
     this.#forget()
     this.show.cleared()
   }
@@ -128,9 +128,7 @@ export class Conversation {
 
   // The network or the parent is back: look at once, and doubt every connection from before.
   wake() {
-    this.#failures = 0
-    for (const waker of this.#wakers) waker()
-    this.#flush()
+    this.#rouse()
     if (!this.#watching) return this.#glance()
     this.#stopFollowing()
     this.#resume()
@@ -147,10 +145,20 @@ export class Conversation {
   #queue(item) {
     this.keeping.write({ outbox: [...this.outbox, item], draft: '' })
     this.show.outbox(this.outbox, false)
-    this.tabs.tell({ news: true, session: this.keeping.read().session })
+    this.#share({ news: true })
+    this.#rouse()
+  }
+
+  // Send what is left now, whatever was waited for.
+  #rouse() {
     this.#failures = 0
     for (const waker of this.#wakers) waker()
     this.#flush()
+  }
+
+  // Tell the other tabs that show this chat.
+  #share(news) {
+    this.tabs.tell({ ...news, session: this.keeping.read().session })
   }
 
   async #flush() {
@@ -214,7 +222,7 @@ export class Conversation {
     this.#asked = status === 202 && !messages.length ? accepted : 0
     const said = { seq: accepted, author: 'parent', text: item.text, at, choices: [], sources: [], query: null }
     this.#take([said, ...messages], true, false)
-    this.tabs.tell({ news: true, session: this.keeping.read().session })
+    this.#share({ news: true })
     if (this.#asked) this.show.notice('slow')
   }
 

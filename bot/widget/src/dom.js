@@ -2,10 +2,15 @@
 export function h(tag, properties = {}, ...children) {
   const made = document.createElement(tag)
   for (const [name, value] of Object.entries(properties)) {
-    if (value === null || value === undefined || value === false) continue
+    if (value === false || value == null) continue
     if (name.startsWith('on')) made.addEventListener(name.slice(2), value)
     else made.setAttribute(name, value === true ? '' : value)
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false))
+  made.append(...children.flat().filter(Boolean))
   return made
+}
+
+// New words where they are not there already: what is written again is read out again.
+export function put(place, words) {
+  if (place && place.textContent !== words) place.textContent = words
 }

@@ -1,5 +1,5 @@
 // One message as a list entry: who said it, its text, its card, its sources and its buttons.
-import { h } from './dom.js'
+import { h, put } from './dom.js'
 import { blocks, prose } from './prose.js'
 
 const LONGEST_TITLE = 90
@@ -34,9 +34,7 @@ export class MessageView {
   }
 
   fate(entry, waits) {
-    const told = entry.querySelector('.fate')
-    const words = this.words.say(waits ? 'not_sent' : 'sending')
-    if (told.textContent !== words) told.textContent = words
+    put(entry.querySelector('.fate'), this.words.say(waits ? 'not_sent' : 'sending'))
     entry.classList.toggle('waits', waits)
   }
 
@@ -60,11 +58,9 @@ export class MessageView {
   }
 
   standing(entry, query) {
-    const told = entry.querySelector('.state')
     const words = this.words.given.states[query.state]
-    if (told && words && told.textContent !== words) told.textContent = words
-    const due = entry.querySelector('.due')
-    if (due && query.due_on && due.textContent !== this.words.day(query.due_on)) due.textContent = this.words.day(query.due_on)
+    if (words) put(entry.querySelector('.state'), words)
+    if (query.due_on) put(entry.querySelector('.due'), this.words.day(query.due_on))
   }
 
   #who({ author, name, at }) {

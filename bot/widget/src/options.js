@@ -14,6 +14,7 @@ export function options(panel) {
     sizes(panel),
     keep(panel),
     clear(panel),
+    (panel.telegram = telegram(panel)),
     h(
       'ul',
       { class: 'links' },
@@ -75,6 +76,25 @@ function keep(panel) {
     }
   }
   return h('div', { class: 'keep' }, h('div', { class: 'row' }, box, h('label', { for: 'keep' }, words.say('keep'))), hint)
+}
+
+// Hidden until the server says that it is in Telegram too. The link is made when it is asked for: it opens the chat for whoever has it.
+function telegram(panel) {
+  const name = panel.words.say('telegram')
+  const box = h('div', { hidden: true })
+  const make = async () => {
+    try {
+      const { url, note } = await panel.conversation.api.telegram()
+      const open = h('a', { href: url, target: '_blank', rel: 'noopener noreferrer', onclick: () => open.replaceWith(ask) }, `${name} ${panel.words.say('new_tab')}`)
+      box.replaceChildren(h('p', { class: 'quiet', lang: 'en', dir: 'ltr' }, note), open)
+      open.focus()
+    } catch {
+      panel.notice('away')
+    }
+  }
+  const ask = h('button', { type: 'button', class: 'second', onclick: make }, name)
+  box.append(ask)
+  return box
 }
 
 function clear(panel) {

@@ -1,5 +1,5 @@
 // The chat as people see it: header, options, messages, what is going on, and the box to write in.
-import { h } from './dom.js'
+import { h, put } from './dom.js'
 import { MessageView } from './messages.js'
 import { options } from './options.js'
 import { Speech } from './speech.js'
@@ -166,7 +166,8 @@ export class Panel {
     if (!works) this.#tell()
   }
 
-  standing({ queries, writing }) {
+  standing({ queries, writing, telegram }) {
+    this.telegram.hidden = !telegram
     if (this.writer !== writing) {
       this.writer = writing
       this.#tell()
@@ -350,8 +351,7 @@ export class Panel {
   #tell() {
     const works = this.conversation.isWorking && !['offline', 'busy', 'slow'].includes(this.told)
     const waits = this.writer ? this.words.say('writing', { name: this.writer }) : ''
-    const words = works ? this.words.say('working') : this.told ? this.words.say(this.told) : waits
-    if (this.status.textContent !== words) this.status.textContent = words
+    put(this.status, works ? this.words.say('working') : this.told ? this.words.say(this.told) : waits)
   }
 
   // --- where the reader is ---

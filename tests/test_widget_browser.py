@@ -907,7 +907,7 @@ def test_the_page_goes_over_into_the_component_and_takes_along_what_was_being_wr
     held = []
     scripted.page.route("**/chat/api/messages*", lambda route: held.append(route) if not held else route.continue_())
     scripted.page.goto(site.url + "/chat")
-    scripted.page.get_by_label("Your message").fill("half a")
+    scripted.page.locator("form#write textarea").fill("half a")
     held[0].continue_()
     scripted.page.locator("signpost-chat section").wait_for()
     assert scripted.page.get_by_label("Your message").input_value() == "half a"

@@ -43,7 +43,8 @@ export class Conversation {
     this.era = 0
     const until = { signal: this.#closing.signal }
     window.addEventListener('online', () => this.wake(), until)
-    window.addEventListener('pageshow', () => this.wake(), until)
+    // the first one belongs to the page's start; later ones bring a page back that was put aside
+    window.addEventListener('pageshow', (event) => event.persisted && this.wake(), until)
     window.addEventListener('storage', (event) => this.#stored(event), until)
     document.addEventListener('visibilitychange', () => this.#seen(), until)
   }

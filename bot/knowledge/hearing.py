@@ -51,6 +51,8 @@ class Hearing:
                 said={value: compiled(p) for value, p in entry.get("said", {}).items()},
                 replied={value: compiled(p) for value, p in entry.get("replied", {}).items()},
                 unclear=compiled(entry.get("unclear", ())),
+                doubtful=compiled(entry.get("doubtful", ())),
+                either=tuple(entry.get("either", ())),
                 means=entry.get("means", {"yes": "yes", "no": "no"}),
                 specific_wins=entry.get("specific_wins", False),
             )
@@ -93,12 +95,14 @@ class Hearing:
                 return Heard(value.id)
         plain = " ".join(s for s in _SENTENCE.split(plain) if not self._is_asking(s.strip()))
         patterns = self._inputs.get(asked.name, _Patterns())
-        if any(p.search(plain) for p in patterns.unclear):
+        if patterns.is_riddle(plain):
             return Heard(unclear=True)
         if self._talk["unsure"].search(plain):
             return Heard(UNSURE) if UNSURE in asked.values else Heard()
         cut = _NEGATED_SECTION.sub(" ", plain)
         strong = patterns.volunteered(cut)
+        if strong is None and (patterns.is_torn(patterns.said, cut) or patterns.is_torn(patterns.replied, cut)):
+            return Heard(unclear=True)
         specific = strong or patterns.replied_to(cut)
         word = next((word for word in ("yes", "no") if self._talk[word].search(plain)), "")
         general = patterns.means.get(word)
@@ -150,13 +154,25 @@ class _Patterns:
     said: Mapping[str, tuple[re.Pattern[str], ...]] = None  # type: ignore[assignment]
     replied: Mapping[str, tuple[re.Pattern[str], ...]] = None  # type: ignore[assignment]
     unclear: tuple[re.Pattern[str], ...] = ()
+    doubtful: tuple[re.Pattern[str], ...] = ()
+    either: tuple[str, ...] = ()
     means: Mapping[str, str] = None  # type: ignore[assignment]
     specific_wins: bool = False
 
     def volunteered(self, plain: str) -> str | None:
-        if any(p.search(plain) for p in self.unclear):
+        if any(p.search(plain) for p in self.unclear) or self.is_torn(self.said, plain):
             return None
         return _first(self.said, plain)
+
+    def is_riddle(self, plain: str) -> bool:
+        """Whether these words, as the answer to this question, can be read in two ways."""
+        return any(p.search(plain) for p in (*self.unclear, *self.doubtful))
+
+    def is_torn(self, patterns: Mapping[str, tuple[re.Pattern[str], ...]] | None, plain: str) -> bool:
+        """Whether the words fit two values that shut each other out, and no value before them ("both", "not sure") takes them."""
+        if _first(patterns, plain) not in self.either:
+            return False
+        return sum(any(p.search(plain) for p in (patterns or {}).get(value, ())) for value in self.either) > 1
 
     def replied_to(self, plain: str) -> str | None:
         return _first(self.replied, plain)

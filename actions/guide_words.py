@@ -9,7 +9,7 @@ from actions.speaking import Services, Turn, query_words, return_words
 from bot.casework.queries import QueryCard
 from bot.conversations.outbound import OfferedChoice, Outbound
 from bot.knowledge.answers import filled
-from bot.knowledge.guides import Facts, Guide, Input, Result, role_words, told_lines
+from bot.knowledge.guides import NOTE_HEADINGS, Facts, Guide, Input, Result, as_note, role_words, told_lines
 
 
 class GuideWords:
@@ -66,9 +66,7 @@ class GuideWords:
 
     def summary(self, result: Result) -> Outbound:
         """The result as plain text to copy, without anybody's name."""
-        headings = [self.say(key) for key in ("guide_told_summary", "guide_contacts", "guide_say")]
-        sources = "\n".join(f"- {s.title}: {s.url}" for s in result.sources)
-        text = "\n\n".join([f"{self.say('guide_summary')} {result.title}", result.as_text(*headings), f"{self.say('guide_sources')}\n{sources}"])
+        text = as_note(result, *(self.say(key) for key in NOTE_HEADINGS))
         return Outbound(text, outcome="check", topic=self._guide.topic, result=result.row, sources=tuple(s.as_json() for s in result.sources))
 
     def changes(self, facts: Facts) -> Outbound:

@@ -137,6 +137,63 @@ def test_the_vectors_of_the_rule_book(given, row, also, cited, not_cited):
     assert cited <= ids and not (not_cited & ids)
 
 
+def test_whoever_is_sent_to_and_fro_is_a_priority_whatever_the_plan_is():
+    """The plan is asked first, and no answer to it may close the way to the priority."""
+    for plan in RESPONSIBILITY.inputs["plan"].values:
+        asked = RESPONSIBILITY.next_input({"area": "somerset", "plan": plan})
+        assert asked is not None and asked.name == "bounced", plan
+        result = RESPONSIBILITY.result({"area": "somerset", "plan": plan, "bounced": "yes"}, AREAS["somerset"], "parent")
+        assert (result.row, result.kind, result.person) == ("B3", "priority", "yes")
+
+
+def test_in_england_but_elsewhere_no_row_begins_with_somersets_page():
+    for given in product("plan", "need_in_plan", "section", "disputed"):
+        result = RESPONSIBILITY.result({"area": "hampshire", "bounced": "no", **given}, AREAS["hampshire"], "parent")
+        assert "Somerset" not in result.paragraphs[0], given
+        for text in result.paragraphs[2:]:
+            assert "Somerset" not in text or "example only" in text, text
+
+
+def test_elsewhere_nobody_is_told_how_to_refer():
+    """Who may refer differs between areas, so only the area's own service can say."""
+    for given in (dict(plan="none"), dict(plan="final", need_in_plan="no")):
+        for role in ("parent", "school"):
+            said = RESPONSIBILITY.result(facts(area="hampshire", **given), AREAS["hampshire"], role).say
+            assert "how a child is referred there" in said and "or refer" not in said
+
+
+def test_a_section_that_is_known_to_be_both_is_not_asked_for_again():
+    result = RESPONSIBILITY.result(facts(plan="final", need_in_plan="yes", section="both"), AREAS["somerset"], "parent")
+    assert "Which part of this therapy is in Section F, and which is in Section G?" in result.say
+
+
+def test_only_what_the_sentence_says_of_the_core_is_said():
+    """S1 says that the core is paid for by the NHS, and not that nothing else is."""
+    text = RESPONSIBILITY.result(facts(**IN_F, over_core="yes", provider="school has bought it in"), AREAS["somerset"], "parent").as_text(*SAY.values())
+    assert "Only core work is paid for" not in text and "Somerset's page only speaks of its own core work" in text
+
+
+def test_a_colleague_is_not_sent_to_the_senco():
+    for combination in _representatives():
+        result = RESPONSIBILITY.result(combination, AREAS["somerset"], "school")
+        text = result.as_text(*SAY.values())
+        assert "ask the senco" not in text.lower() and "You are not sure" not in text, combination
+    for given in all_five()[::11]:
+        assert "SENCO" not in FIVE.result(given, AREAS["somerset"], "school").as_text(*SAY.values()), given
+
+
+def test_the_old_statement_is_explained():
+    text = RESPONSIBILITY.result(facts(plan="old Statement"), AREAS["somerset"], "parent").as_text(*SAY.values())
+    assert "An EHC plan is a legal document" in text and "Casework Officer" in text
+
+
+def test_danger_has_the_emergency_routes_and_stops_the_guide():
+    result = RESPONSIBILITY.result({"danger": "yes"}, AREAS["somerset"], "parent")
+    text = result.as_text(*SAY.values())
+    assert result.row == "B0" and result.kind == "urgent" and RESPONSIBILITY.next_input({"danger": "yes"}) is None
+    assert all(word in text for word in ("999", "111", "option 2", "0300 123 2224"))
+
+
 def test_elsewhere_the_law_comes_first_and_somersets_page_is_an_example():
     text = RESPONSIBILITY.result(facts(area="hampshire", **IN_F), AREAS["hampshire"], "parent").as_text(*SAY.values())
     assert text.index("By law the council must") < text.index("Somerset's page")

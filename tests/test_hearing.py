@@ -115,7 +115,7 @@ def test_questions_suppositions_and_riddles_are_no_facts(text):
         ("area", "bath and north east somerset", "other England"),
         ("bounced", "yes health says education and education says health", "yes"),
         ("bounced", "no both have been lovely", "no"),
-        ("bounced", "we have not been passed around", None),
+        ("bounced", "we have not been passed around", "no"),
         ("plan", "yes but not finalised yet", "draft"),
         ("plan", "still waiting on the final plan", "draft"),
         ("plan", "no hes still being assesed", "assessment under way"),

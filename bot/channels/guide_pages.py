@@ -19,7 +19,7 @@ from bot.conversations.outbound import Outbound
 from bot.knowledge.answers import filled
 from bot.knowledge.areas import Area
 from bot.knowledge.guide_book import Guides
-from bot.knowledge.guides import Guide, Input, Result, role_words
+from bot.knowledge.guides import NOTE_HEADINGS, Guide, Input, Result, as_note, role_words
 from bot.pages.forms import read_form, refuse_cross_site
 from bot.pages.rendering import page
 from bot.settings import Settings
@@ -88,7 +88,6 @@ class GuidePages(ChatPages):
     def _result(self, guide: Guide, facts: dict[str, str], kept: dict[str, str], shown: dict[str, Any]) -> Response:
         result = guide.result(facts, shown["area"], shown["role"])
         say, words = self._chat.answers.say, {**shown["area"].words, **role_words(shown["role"])}
-        headings = [say(key) for key in ("guide_told_summary", "guide_contacts", "guide_say")]
         changes = [
             (filled(asked.ask_for(shown["role"]), words), asked.values[facts[name]].title_for(shown["role"]), f"?{urlencode({**kept, 'ask': name})}")
             for name, asked in guide.inputs.items()
@@ -100,7 +99,7 @@ class GuidePages(ChatPages):
             result=result,
             changes=changes,
             kept=kept,
-            summary=f"{result.title}\n\n{result.as_text(*headings)}",
+            summary=as_note(result, *(say(key) for key in NOTE_HEADINGS)),
             goal=self._guides.five_questions.goal(shown["role"]) if guide is self._guides.five_questions else "",
             longest=LONGEST_WISH,
             form_id=new_id(),

@@ -9,6 +9,8 @@ from bot.knowledge.answers import Source, filled
 from bot.knowledge.areas import Area
 
 UNSURE = "unsure"
+# The system's own sentences at the head of a note's parts (data/answers/system.yml).
+NOTE_HEADINGS = ("guide_summary", "guide_told_summary", "guide_contacts", "guide_say", "guide_sources")
 
 Facts = Mapping[str, str]
 Condition = Mapping[str, Sequence[str]]
@@ -142,8 +144,14 @@ def read_inputs(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, Input]:
 def role_words(role: str) -> dict[str, str]:
     """The words in which a parent is spoken to about their child, a colleague in a school about a pupil."""
     if role == "school":
-        return {"child": "the pupil", "Child": "The pupil", "childs": "the pupil's", "You_live": "The pupil lives", "You_pay": "The family pays"}
-    return {"child": "your child", "Child": "Your child", "childs": "your child's", "You_live": "You live", "You_pay": "You pay"}
+        return {
+            **{"child": "the pupil", "Child": "The pupil", "childs": "the pupil's", "You_live": "The pupil lives", "You_pay": "The family pays"},
+            **{"You": "We", "who_knows": "the council", "who_to_ask": "the family's health visitor", "you_or_school": "you or the family"},
+        }
+    return {
+        **{"child": "your child", "Child": "Your child", "childs": "your child's", "You_live": "You live", "You_pay": "You pay"},
+        **{"You": "You", "who_knows": "the SENCO", "who_to_ask": "your health visitor or the SENCO", "you_or_school": "you or the school"},
+    }
 
 
 def told_lines(inputs: Mapping[str, Input], facts: Facts, words: Mapping[str, str]) -> tuple[str, ...]:
@@ -160,6 +168,12 @@ def contact_line(role: Mapping[str, Any], area: Area, words: Mapping[str, str], 
         return f"{name[0].upper()}{name[1:]}"
     reach = ", ".join(str(known[key]) for key in ("phone", "url") if known.get(key))
     return f"{name[0].upper()}{name[1:]}: {reach} (checked {known['checked_on']:%-d %B %Y})"
+
+
+def as_note(result: Result, summary: str, told: str, contacts: str, say: str, sources: str) -> str:
+    """A result as plain text for a colleague to keep, with its sources; the headings come from the system's own sentences."""
+    cited = _listed(sources, [f"{s.title}: {s.url}" for s in result.sources])
+    return "\n\n".join([f"{summary} {result.title}", result.as_text(told, contacts, say), *([cited] if result.sources else [])])
 
 
 def _listed(heading: str, lines: Sequence[str]) -> str:

@@ -113,10 +113,19 @@ class Responsibility:
 
     def next_input(self, facts: Facts) -> Input | None:
         """The first question whose answer can still change the result."""
-        if any(gate["ends"] and gate.applies(facts) for gate in self.gates):
+        if self._is_ended(facts):
             return None
         known = {**facts, "row": self.decide(facts).row.id}
         return next((i for i in self.inputs.values() if i.asked and i.name not in facts and self._is_needed(i, known)), None)
+
+    def _is_ended(self, facts: Facts) -> bool:
+        """Whether a gate ends the questions: gates come in order, so one that a question could still put before it holds it open."""
+        for gate in self.gates:
+            if gate["ends"] and gate.applies(facts):
+                return True
+            if gate["ends"] and any(self.inputs[name].asked and name not in facts for condition in gate.when for name in condition):
+                return False
+        return False
 
     @staticmethod
     def _is_needed(asked: Input, known: Facts) -> bool:
@@ -159,7 +168,7 @@ class Responsibility:
             title=filled(decision.row["title"], words),
             told=told_lines(self.inputs, facts, words),
             paragraphs=tuple(paragraphs),
-            say=filled(self._in_role(state, "say", role), words),
+            say=filled(self._to_say(state, role, local), words),
             contacts=tuple(contact_line(self._raw["roles"][id], area, words, role == "school") for id in roles),
             sources=tuple(s for id in dict.fromkeys(sources) if (s := self._answers.source(id, area))),
             person="no" if decision.row["person"] == "no" else max((_person(row, facts) for row in rows), key=_PERSON.index),
@@ -172,10 +181,10 @@ class Responsibility:
     def _stated(self, state: Row, words: Mapping[str, str], role: str, local: bool) -> tuple[list[str], list[str]]:
         """A state row: the source's rule in its own area (elsewhere as an example, after the law), and the law."""
         if local or not state["elsewhere"]:
-            parts = [self._in_role(state, "says", role), state["law"]]
+            parts = [self._in_role(state, "says", role), self._in_role(state, "law", role)]
             sources = [*(state["sources"] or ()), *(state["law_sources"] or ())]
         else:
-            parts = [state["law_first"] or state["law"], state["elsewhere"]]
+            parts = [state["law_first"] or self._in_role(state, "law", role), state["elsewhere"]]
             sources = [*(state["law_sources"] or ()), *(state["elsewhere_sources"] or state["sources"] or ())]
         return [filled(part, words) for part in (*parts, state["example"]) if part], sources
 
@@ -185,6 +194,9 @@ class Responsibility:
         frame = decision.row
         says = frame["says_hampshire"] if words["area"] == "Hampshire" and frame["says_hampshire"] else frame["says"]
         return [*paragraphs[:1], filled(says, words), *paragraphs[1:]], [*sources, *(frame["sources"] or ())]
+
+    def _to_say(self, state: Row, role: str, local: bool) -> str:
+        return state["say_elsewhere"] if not local and state["say_elsewhere"] else self._in_role(state, "say", role)
 
     @staticmethod
     def _in_role(row: Row, key: str, role: str) -> str:

@@ -162,6 +162,21 @@ def test_elsewhere_nobody_is_told_how_to_refer():
             assert "how a child is referred there" in said and "or refer" not in said
 
 
+def test_elsewhere_the_heading_says_what_was_found():
+    titles = {}
+    for given in product("plan", "need_in_plan", "section", "disputed", "bounced"):
+        decision = RESPONSIBILITY.decide({"area": "other England", **given})
+        titles[decision.state.id] = RESPONSIBILITY.result({"area": "other England", **given}, AREAS["somerset"], "parent").title
+    assert titles["B6"] == "The council must make sure therapy in Section F happens" and titles["B3"] == "One person will ask them both"
+    assert all(titles.values()) and not any("service" in title for title in titles.values())
+
+
+def test_lost_skills_are_no_matter_of_one_areas_page():
+    for area in AREAS.values():
+        result = FIVE.result({"instead": "MEDICAL_ADVICE_TODAY"}, area, "parent")
+        assert "Somerset" not in "".join(result.paragraphs) and "ask for medical advice today" in result.paragraphs[0]
+
+
 def test_a_section_that_is_known_to_be_both_is_not_asked_for_again():
     result = RESPONSIBILITY.result(facts(plan="final", need_in_plan="yes", section="both"), AREAS["somerset"], "parent")
     assert "Which part of this therapy is in Section F, and which is in Section G?" in result.say

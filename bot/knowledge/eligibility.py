@@ -77,7 +77,7 @@ class FiveQuestions:
         words = {**area.words, "area": area.name, **role_words(role)}
         entry = self.messages[main]
         direct = main in self._raw["instead"]
-        elsewhere = self._answers.say("elsewhere", places="Somerset") if area.id != "somerset" else ""
+        elsewhere = self._answers.say("elsewhere", places="Somerset") if area.id != "somerset" and not entry.get("everywhere") else ""
         extra = [filled(f"Also: {self.messages[id]['also']}", words) for id in also]
         paragraphs = [elsewhere, entry["text"], *extra]
         sources = [*entry["sources"], *(id for message in also for id in self.messages[message]["sources"])]

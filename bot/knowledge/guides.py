@@ -146,11 +146,11 @@ def role_words(role: str) -> dict[str, str]:
     if role == "school":
         return {
             **{"child": "the pupil", "Child": "The pupil", "childs": "the pupil's", "You_live": "The pupil lives", "You_pay": "The family pays"},
-            **{"You": "We", "who_knows": "the council", "who_to_ask": "the family's health visitor", "you_or_school": "you or the family"},
+            **{"You": "We", "who_knows": "the council", "you": "us", "who_to_ask": "the parents or the family's health visitor", "you_or_school": "you or the family"},
         }
     return {
         **{"child": "your child", "Child": "Your child", "childs": "your child's", "You_live": "You live", "You_pay": "You pay"},
-        **{"You": "You", "who_knows": "the SENCO", "who_to_ask": "your health visitor or the SENCO", "you_or_school": "you or the school"},
+        **{"You": "You", "you": "you", "who_knows": "the SENCO", "who_to_ask": "your health visitor or the SENCO", "you_or_school": "you or the school"},
     }
 
 
@@ -172,7 +172,7 @@ def contact_line(role: Mapping[str, Any], area: Area, words: Mapping[str, str], 
 
 def as_note(result: Result, summary: str, told: str, contacts: str, say: str, sources: str) -> str:
     """A result as plain text for a colleague to keep, with its sources; the headings come from the system's own sentences."""
-    cited = _listed(sources, [f"{s.title}: {s.url}" for s in result.sources])
+    cited = _listed(sources, list(dict.fromkeys(f"{s.title}: {s.url}" for s in result.sources)))
     return "\n\n".join([f"{summary} {result.title}", result.as_text(told, contacts, say), *([cited] if result.sources else [])])
 
 

@@ -165,7 +165,7 @@ class Responsibility:
         roles = list(dict.fromkeys(role_id for row in rows for role_id in row["contacts"] or ()))
         return Result(
             row=decision.row.id,
-            title=filled(decision.row["title"], words),
+            title=filled(decision.state["title_elsewhere"] if decision.state else decision.row["title"], words),
             told=told_lines(self.inputs, facts, words),
             paragraphs=tuple(paragraphs),
             say=filled(self._to_say(state, role, local), words),

@@ -220,3 +220,21 @@ def test_a_section_means_a_plan_unless_something_else_was_said():
 def test_a_very_long_message_is_read_in_no_time():
     text = "the nhs said the council and they said the plan was not " * 2000
     assert HEARING.facts(text, GUIDES.responsibility.inputs) is not None and HEARING.reply(text, INPUTS["assessed"]) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("she has lost words she used to say", "MEDICAL_ADVICE_TODAY"),
+        ("he can no longer walk up stairs", "MEDICAL_ADVICE_TODAY"),
+        ("she is losing what she could do", "MEDICAL_ADVICE_TODAY"),
+        ("he has real trouble with swallowing", "REFER_DIRECTLY"),
+        ("my 3 year old started to stutter", "REFER_DIRECTLY"),
+        ("he has no problems with eating", None),
+        ("she hasn't lost any words", None),
+        ("i've forgotten what you could tell me", None),
+        ("she is behind with her talking", None),
+    ],
+)
+def test_what_stands_in_for_the_five_questions(text, message):
+    assert HEARING.instead(text) == message

@@ -358,3 +358,19 @@ def test_the_guide_goes_on_after_the_engine_was_restarted(system):
     assert talk.says("yes it is written in there")["asks"] == "section"
     message = talk.chooses("G")
     assert message["result"] == "B9" and re.search(r"final EHC plan", message["text"])
+
+
+def test_a_plain_no_to_a_question_with_two_halves_is_asked_about(system):
+    talk = Talk(system)
+    talk.says(SEEN)
+    for value in ("no", "yes", "no"):
+        talk.chooses(value)
+    message = talk.says("no")
+    assert message["asks"] == "q4" and "Is general advice enough for now, or not tried yet?" in message["text"]
+    assert talk.says("we have tried it for months and it made no difference")["asks"] == "q5"
+    assert talk.says("its not working, she needs more")["result"] == "CONTACT"
+
+
+def test_what_is_only_wished_for_is_no_fact(system):
+    message = Talk(system).says("We want physio put in section F. Who is responsible for therapy in the plan?")
+    assert message["asks"] in ("plan", "bounced") and "It is in Section F." not in message["text"]

@@ -112,6 +112,12 @@ def test_questions_suppositions_and_riddles_are_no_facts(text):
         ("q4", "havent tried any", "yes"),
         ("q5", "she has a TA but needs more", "yes"),
         ("q5", "Not sure", "unsure"),
+        ("need_in_plan", "definitely not", "no"),
+        ("need_in_plan", "yeah no they took it out", "no"),
+        ("need_in_plan", "yes definitely", "yes"),
+        ("assessed", "not that i know of", "unsure"),
+        ("plan", "she not have plan", "none"),
+        ("q4", "enough for now", "yes"),
         ("area", "bath and north east somerset", "other England"),
         ("bounced", "yes health says education and education says health", "yes"),
         ("bounced", "no both have been lovely", "no"),
@@ -205,6 +211,12 @@ def test_what_can_be_read_in_two_ways_is_neither(name, text):
         ("start again", "restart"),
         ("why was she discharged?", None),
         ("the school stopped it", None),
+        ("stop paying in july they said", None),
+        ("enough for now", None),
+        ("back in march", None),
+        ("new one since june", None),
+        ("new child please", "restart"),
+        ("i've had enough", "leave"),
         ("it was fine", None),
     ],
 )
@@ -238,3 +250,8 @@ def test_a_very_long_message_is_read_in_no_time():
 )
 def test_what_stands_in_for_the_five_questions(text, message):
     assert HEARING.instead(text) == message
+
+
+@pytest.mark.parametrize(("text", "corrects"), [("no wait, it is section G", True), ("actually it is a draft", True), ("he is on the wait list", False), ("we have to wait for a letter", False)])
+def test_what_takes_something_back(text, corrects):
+    assert HEARING.corrects(text) == corrects

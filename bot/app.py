@@ -170,7 +170,7 @@ class Signpost:
             listeners=listeners,
             turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
             guides=Guides.load(ROOT / "data" / "policy", answers),
-            sign_in=SignIn(database, clock, _one_of(settings, "second_step", SECOND_STEP)),
+            sign_in=SignIn(database, clock, _one_of(settings, "second_step", SECOND_STEP), timedelta(minutes=settings.staff_idle_minutes)),
             promise_rules=PromiseRules(database, clock, areas),
             answer_changes=AnswerChanges(database, clock, answers, areas, {id: topic.area for id, topic in topics.items()}, read_yaml(ROOT / "data" / "policy" / "never_say.yml")),
             own_words=OwnWords(database, office.cycle, engine, clock, timedelta(seconds=settings.engine_timeout + 10)),
@@ -248,7 +248,7 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
             *web.routes(chat),
             *chat_page.routes(chat, signpost.settings),
             *return_page.routes(signpost.log, limits, signpost.settings),
-            *_telegram_routes(telegram, chat),
+            *_telegram_routes(telegram, chat, signpost.settings),
             *guide_pages.routes(chat, signpost.settings, signpost.guides, signpost.desk),
             *widget_routes(signpost.settings, signpost.areas, signpost.settings.area),
             *console_routes(signpost, limits),
@@ -290,12 +290,12 @@ def _telegram(signpost: Signpost) -> TelegramChannel | None:
     return TelegramChannel(signpost.settings, signpost.clock, lent)
 
 
-def _telegram_routes(telegram: TelegramChannel | None, chat: web.WebChat) -> list[Route]:
+def _telegram_routes(telegram: TelegramChannel | None, chat: web.WebChat, settings: Settings) -> list[Route]:
     if telegram is None:
         return []
     from bot.channels import telegram_page
 
-    return telegram_page.routes(telegram, chat)
+    return telegram_page.routes(telegram, chat, settings)
 
 
 async def _tend_for_ever(signpost: Signpost) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import logging
+import re
 import sys
 import threading
 import time
@@ -55,6 +56,8 @@ def settings() -> None:
     for entry in fields(Settings):
         value = getattr(in_force, entry.name)
         shown = "(set)" if entry.name.endswith(("token", "password", "secret", "keys")) and value else value
+        if entry.name.endswith("url"):
+            shown = re.sub(r"(//[^:/@]*):.*@", r"\1:(set)@", value)
         print(f"{variable(entry.name):28} {shown!s:22} {entry.metadata['about']}")
 
 
@@ -123,7 +126,7 @@ def _prepare_database(given: Settings) -> None:
 
     database = Database(given.database)
     database.upgrade()
-    if given.demo.lower() == "on":
+    if given.demo_on:
         from bot.console.demo import seed
         from bot.console.sign_in import SignIn
 
@@ -265,8 +268,6 @@ def staff_add(
             if id not in known:
                 raise SystemExit(f"There is no {what} {id!r}. Known: {', '.join(sorted(known))}")
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    if len(password) < 12:
-        raise SystemExit("A password has at least 12 characters.")
     try:
         signpost.sign_in.add_staff(
             email=email, name=name, title=title, role=role, password=password, team=team, areas=area or [], topics=topic or [],

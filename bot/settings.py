@@ -57,6 +57,7 @@ class Settings:
     smtp_password: str = _setting("", "its password")
     smtp_from: str = _setting("signpost@localhost", "address that alerts come from")
     second_step: str = _setting("offered", "`required`: every member of staff signs in with a code from an app too; `offered`: those who set it up")
+    staff_idle_minutes: int = _setting(0, "minutes without any act after which staff are signed out (what they type is given back); 0: only after 20 hours")
     oidc_issuer: str = _setting("", "address of the organisation's OpenID Connect sign-in for staff; empty: none")
     oidc_client_id: str = _setting("", "what it knows Signpost as")
     oidc_client_secret: str = _setting("", "the secret that goes with it")
@@ -66,7 +67,7 @@ class Settings:
     telegram_staff_replies: str = _setting("on", "`off` keeps what staff write off Telegram: a notice says where to read it")
     telegram_dpia: str = _setting("", "your data protection impact assessment of Telegram (where it is, its date); the webhook needs it")
     telegram_api_url: str = _setting("https://api.telegram.org", "the Bot API; another one for a local Bot API server or the demo")
-    demo: str = _setting("on", "`on` seeds a demo staff directory into an empty database")
+    demo: str = _setting("", "`on` seeds a demo staff directory into an empty database, `off` does not; empty: on, but off with secure cookies")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -110,6 +111,11 @@ class Settings:
             if not _ORIGIN.fullmatch(origin):
                 raise SettingProblem(f"{variable('embed_origins')} must hold origins like https://www.example.org, not {origin!r}")
         return origins
+
+    @property
+    def demo_on(self) -> bool:
+        """Whether an empty database is given the demo's staff: made-up accounts are not for a service that families reach."""
+        return (self.demo or ("off" if self.secure_cookies == "on" else "on")).lower() == "on"
 
     @property
     def limits_on(self) -> bool:

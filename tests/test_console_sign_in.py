@@ -41,7 +41,7 @@ def with_second_step(office):
     browser = office.desk_of()
     page = browser.get("/console/account/second-step")
     secret = key_on(page)
-    done = browser.post("/console/account/second-step", data={"csrf": hidden(page, "csrf"), "code": now_code(office, secret)})
+    done = browser.post("/console/account/second-step", data={"csrf": hidden(page, "csrf"), "code": now_code(office, secret), "password_present": PASSWORD})
     assert done.status_code == 200
     return secret, recovery_codes(done)
 
@@ -138,8 +138,18 @@ def test_a_service_can_require_the_second_step(settings, time, empty_database, p
 def test_setting_up_the_second_step_ends_other_sessions(office):
     stolen, own = office.desk_of(), office.desk_of()
     page = own.get("/console/account/second-step")
-    own.post("/console/account/second-step", data={"csrf": hidden(page, "csrf"), "code": now_code(office, key_on(page))})
+    own.post("/console/account/second-step", data={"csrf": hidden(page, "csrf"), "code": now_code(office, key_on(page)), "password_present": PASSWORD})
     assert own.get("/console").status_code == 200 and stolen.get("/console").status_code == 303
+
+
+def test_a_stolen_session_cannot_put_another_phone_in_the_place_of_the_second_step(office, with_second_step):
+    stolen = office.desk_of()
+    page = stolen.get("/console/account/second-step")
+    before = [s.totp_secret for s in office.all(Staff) if s.email == EMAIL]
+    for typed in ({}, {"password_present": "a guess of mine"}):
+        answer = stolen.post("/console/account/second-step", data={"csrf": hidden(page, "csrf"), "code": now_code(office, key_on(page)), **typed})
+        assert answer.status_code == 422 and "present password is not right" in answer.text
+    assert [s.totp_secret for s in office.all(Staff) if s.email == EMAIL] == before
 
 
 def test_the_second_step_goes_with_the_password_only(office, with_second_step):
@@ -157,6 +167,7 @@ def test_the_second_step_goes_with_the_password_only(office, with_second_step):
         ({"password_present": "wrong", "password_new": "a new long password", "password_again": "a new long password"}, "present password is not right"),
         ({"password_present": PASSWORD, "password_new": "short", "password_again": "short"}, "12 to 256 characters"),
         ({"password_present": PASSWORD, "password_new": "a new long password", "password_again": "another long password"}, "not the same"),
+        ({"password_present": PASSWORD, "password_new": "WrenLarkspur2026!", "password_again": "WrenLarkspur2026!"}, "easy to guess"),
     ],
 )
 def test_a_password_is_changed_by_its_owner_only_and_to_a_good_one(office, form, problem):

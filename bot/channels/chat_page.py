@@ -17,6 +17,7 @@ from bot.channels.web import WebChat, address, conversation_routes, json_body
 from bot.clock import new_id
 from bot.conversations.erasure import as_text
 from bot.knowledge.areas import Area
+from bot.pages.cookies import Cookies
 from bot.pages.forms import FormRefused, read_form, refuse_cross_site
 from bot.pages.rendering import page, render
 from bot.settings import Settings
@@ -107,7 +108,7 @@ class ChatPages:
     """Handlers of the pages. Every message goes through the same WebChat as the API."""
 
     def __init__(self, chat: WebChat, settings: Settings) -> None:
-        self._chat, self._settings = chat, settings
+        self._chat, self._settings, self._cookies = chat, settings, chat_cookies(settings)
 
     async def home(self, request: Request) -> Response:
         """What Signpost is, and the chat as another website would show it."""
@@ -237,7 +238,7 @@ class ChatPages:
             refuse_cross_site(request, self._settings.site)
         except FormRefused:
             raise FOREIGN from None
-        return request.cookies.get(COOKIE, "")
+        return self._cookies.read(request, COOKIE)
 
     def _said(self, template: str, manner: Manner, status: int = 200, **values: Any) -> HTMLResponse:
         return page(template, status, manner=manner, w=manner.words, languages=all_words().values(), **values)
@@ -246,7 +247,7 @@ class ChatPages:
         return sorted(self._chat.areas.values(), key=lambda area: area.name)
 
     async def _known(self, request: Request) -> OpenChat | None:
-        token = request.cookies.get(COOKIE, "")
+        token = self._cookies.read(request, COOKIE)
         found: Conversation | None = await to_thread.run_sync(self._chat.log.by_token, token) if token else None
         return OpenChat(found.id, found.area, found.role, token) if found else None
 
@@ -289,7 +290,7 @@ class ChatPages:
             goes_on=goes_on,
             problem=problem,
             queries=(await to_thread.run_sync(self._chat.standings.of, opened.id))["queries"],
-            kept=KEEP_COOKIE in request.cookies,
+            kept=bool(self._cookies.read(request, KEEP_COOKIE)),
             settled=_settled(messages),
             telegram=bool(self._settings.telegram_token),
             form_id=new_id(),
@@ -303,34 +304,34 @@ class ChatPages:
         return not await to_thread.run_sync(self._chat.log.is_done, conversation_id, asked)
 
     def _keep(self, request: Request, answer: Response, token: str) -> None:
-        self._keep_for(answer, token, KEEP_COOKIE in request.cookies)
+        self._keep_for(answer, token, bool(self._cookies.read(request, KEEP_COOKIE)))
 
     def _keep_for(self, answer: Response, token: str, long: bool) -> None:
         """Set the cookie: for COOKIE_DAYS if the parent chose to keep the chat, else until the browser is closed."""
-        shared = dict(path="/chat", httponly=True, samesite="lax", secure=self._secure)
-        days = {"max_age": COOKIE_DAYS * 86400} if long else {}
-        answer.set_cookie(COOKIE, token, **days, **shared)
+        seconds = COOKIE_DAYS * 86400 if long else None
+        self._cookies.write(answer, COOKIE, token, seconds)
         if long:
-            answer.set_cookie(KEEP_COOKIE, "1", **days, **shared)
+            self._cookies.write(answer, KEEP_COOKIE, "1", seconds)
 
     def _choose(self, answer: Response, token: str, long: bool) -> None:
         if token:
             self._keep_for(answer, token, long)
         if not long:
-            answer.delete_cookie(KEEP_COOKIE, path="/chat", httponly=True, samesite="lax", secure=self._secure)
+            self._cookies.drop(answer, KEEP_COOKIE)
 
     def _forget(self, answer: Response) -> None:
         for name in (COOKIE, KEEP_COOKIE):
-            answer.delete_cookie(name, path="/chat", httponly=True, samesite="lax", secure=self._secure)
-
-    @property
-    def _secure(self) -> bool:
-        return self._settings.secure_cookies == "on"
+            self._cookies.drop(answer, name)
 
 
 def keep_chat(answer: Response, token: str, settings: Settings) -> None:
     """Have the browser keep the token of a chat in its cookie until it is closed."""
-    answer.set_cookie(COOKIE, token, path="/chat", httponly=True, samesite="lax", secure=settings.secure_cookies == "on")
+    chat_cookies(settings).write(answer, COOKIE, token)
+
+
+def chat_cookies(settings: Settings) -> Cookies:
+    """The chat's cookies."""
+    return Cookies.of(settings, "/chat", "lax")
 
 
 def client_id(form: dict[str, str]) -> str:

@@ -7,20 +7,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bot.channels.chat_page import COOKIE, FOREIGN
+from bot.channels.chat_page import COOKIE, FOREIGN, chat_cookies
 from bot.channels.problems import NOT_SIGNED_IN, Problem
 from bot.channels.telegram import TelegramChannel
 from bot.channels.telegram_links import LINK_LASTS
 from bot.channels.web import WebChat, bearer
 from bot.pages.forms import FormRefused, refuse_cross_site
 from bot.pages.rendering import page
+from bot.settings import Settings
 
 MINUTES = int(LINK_LASTS.total_seconds() // 60)
 
 
-def routes(telegram: TelegramChannel, chat: WebChat) -> list[Route]:
-    """`POST /api/chat/telegram` with the chat's bearer token -> `{"url", "minutes", "note"}` (what to know before Telegram is used); `POST /chat/telegram` with the page's cookie -> a
+def routes(telegram: TelegramChannel, chat: WebChat, settings: Settings) -> list[Route]:
+    """`POST /api/chat/telegram` with the chat's bearer token -> `{"url", "minutes", "note"}` (what to know before Telegram is used);
+    `POST /chat/api/telegram` the same with the page's cookie; `POST /chat/telegram` with the page's cookie -> a
     page with the link."""
+    cookies = chat_cookies(settings)
 
     async def link(token: str) -> str:
         conversation_id = await to_thread.run_sync(chat.log.id_by_token, token) if token else None
@@ -40,7 +43,7 @@ def routes(telegram: TelegramChannel, chat: WebChat) -> list[Route]:
             refuse_cross_site(request, telegram.site)
         except FormRefused:
             raise FOREIGN from None
-        return await as_json(request.cookies.get(COOKIE, ""))
+        return await as_json(cookies.read(request, COOKIE))
 
     async def as_json(token: str) -> Response:
         return JSONResponse({"url": await link(token), "minutes": MINUTES, "note": note()}, 201)
@@ -48,7 +51,7 @@ def routes(telegram: TelegramChannel, chat: WebChat) -> list[Route]:
     async def by_page(request: Request) -> Response:
         try:
             refuse_cross_site(request, telegram.site)
-            url = await link(request.cookies.get(COOKIE, ""))
+            url = await link(cookies.read(request, COOKIE))
         except FormRefused as refused:
             return page("problem.html", refused.status, message=refused.message, back="/chat")
         except Problem as problem:

@@ -60,12 +60,14 @@ class AccountPages:
         """The secret as a picture and in letters, to be confirmed by a code."""
         return await self._set_up_form(session)
 
-    async def _set_up_form(self, session: StaffSession, status: int = 200, problem: str = "") -> Response:
+    async def _set_up_form(self, session: StaffSession, status: int = 200, problem: str = "", about: str = "code") -> Response:
         secret = await to_thread.run_sync(self._sign_in.second_steps.begin, session)
-        return self._frame.page("console/set_up.html", session, status, half=session, action=SET_UP, secret=secret, picture=picture(secret, session.staff.email), problem=problem)
+        return self._frame.page("console/set_up.html", session, status, half=session, action=SET_UP, secret=secret, picture=picture(secret, session.staff.email), problem=problem, about=about, asks_password=True)
 
     async def set_up(self, request: Request, session: StaffSession, form: dict[str, str]) -> Response:
-        """The first code: recovery codes, shown once, and a fresh cookie."""
+        """The first code: recovery codes, shown once, and a fresh cookie. It takes the password: a stolen session must not become an account."""
+        if (wrong := await self._password_problem(session, form)) is not None:
+            return await self._set_up_form(session, 422, wrong, "password_present")
         try:
             token, codes = await to_thread.run_sync(self._sign_in.confirm_set_up, session, form.get("code", ""))
         except SignInRefused as refused:
@@ -73,7 +75,7 @@ class AccountPages:
         await self._frame.record(request, session, "second_step_on")
         fresh = await to_thread.run_sync(self._sign_in.member, token)
         answer = self._frame.page("console/codes.html", fresh or session, codes=codes)
-        self._frame.set_cookie(answer, COOKIE, token, int(SESSION.total_seconds()))
+        self._frame.cookies.write(answer, COOKIE, token, int(SESSION.total_seconds()))
         return answer
 
     async def switch_off(self, request: Request, session: StaffSession, form: dict[str, str]) -> Response:

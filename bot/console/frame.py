@@ -19,6 +19,7 @@ from bot.console.access import PERMISSIONS, may
 from bot.console.audit import AuditLog
 from bot.console.languages import LANGUAGES
 from bot.logs import security_event
+from bot.pages.cookies import Cookies
 from bot.pages.forms import FormRefused, read_form, refuse_cross_site
 from bot.pages.rendering import page
 from bot.store.tables import StaffSession
@@ -50,11 +51,12 @@ FormHandler = Callable[[Request, StaffSession, dict[str, str]], Awaitable[Respon
 
 @dataclass(frozen=True)
 class Get:
-    """A page, and the permission that opening it takes."""
+    """A page, and the permission that opening it takes. `by_itself`: an open page asks for it, whether or not somebody is there."""
 
     path: str
     may: str
     handler: PageHandler
+    by_itself: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,13 @@ class Frame:
     def __init__(self, signpost: "Signpost") -> None:
         self.signpost = signpost
         self.audit = AuditLog(signpost.database, signpost.clock)
+        self.cookies = Cookies.of(signpost.settings, PATH, "strict")
 
     def route(self, page: Get | Post) -> Route:
         """The route of a page or form."""
         assert page.may in PERMISSIONS, page.may
         if isinstance(page, Get):
-            return Route(page.path, self.signed_in(page.handler, page.may), methods=["GET"])
+            return Route(page.path, self.signed_in(page.handler, page.may, page.by_itself), methods=["GET"])
         return Route(page.path, self.form(self._asked(page) if page.asks else page.handler, page.may), methods=["POST"])
 
     def _asked(self, post: Post) -> FormHandler:
@@ -103,11 +106,11 @@ class Frame:
 
         return told
 
-    def signed_in(self, handler: PageHandler, permission: str) -> Handler:
+    def signed_in(self, handler: PageHandler, permission: str, by_itself: bool = False) -> Handler:
         """The handler for whoever is signed in; others are sent to sign in and come back."""
 
         async def checked(request: Request) -> Response:
-            session = await self.session(request)
+            session = await self.session(request, by_itself)
             if session is None:
                 return RedirectResponse(f"/console/sign-in?next={request.url.path}", 303)
             if not may(session.staff, permission):
@@ -145,9 +148,10 @@ class Frame:
             security_event("forged_form", staff=session.staff_id)
             raise BAD_TOKEN
 
-    async def session(self, request: Request) -> StaffSession | None:
+    async def session(self, request: Request, by_itself: bool = False) -> StaffSession | None:
         """The whole session of a request."""
-        return await to_thread.run_sync(self.signpost.sign_in.member, request.cookies.get(COOKIE, ""))
+        sign_in = self.signpost.sign_in
+        return await to_thread.run_sync(sign_in.watching if by_itself else sign_in.member, self.cookies.read(request, COOKIE))
 
     async def record(self, request: Request, session: StaffSession, act: str, about: str = "", **detail: Any) -> None:
         """Write into the audit log what somebody did or read."""
@@ -181,11 +185,6 @@ class Frame:
         if not topic:
             return "No topic"
         return self.signpost.answers.title(topic) if topic in self.signpost.answers else topic.replace("_", " ").capitalize()
-
-    def set_cookie(self, answer: Response, name: str, value: str, seconds: int) -> None:
-        """Set a cookie of the console."""
-        secure = self.signpost.settings.secure_cookies == "on"
-        answer.set_cookie(name, value, max_age=seconds, path=PATH, httponly=True, samesite="strict", secure=secure)
 
 
 def _back(request: Request) -> str:

@@ -29,7 +29,7 @@ class InboxPages:
         """Every page and form."""
         return [
             Get("/console", "read", self.inbox),
-            Get("/console/news", "read", self.news),
+            Get("/console/news", "read", self.news, by_itself=True),
             Get("/console/alerts", "read", self.alerts),
             Post("/console/alerts/{id}/acknowledge", "read", self.acknowledge),
             Post("/console/views", "read", self.save_view),

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from bot.clock import Clock
 from bot.conversations.log import token_hash
+from bot.pages.cookies import Cookies
 from bot.settings import Settings
 from bot.store.console import OidcRequest
 from bot.store.database import Database
@@ -51,6 +52,8 @@ class OrganisationSignIn:
 
     def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
         self._database, self._clock, self._site = database, clock, settings.site
+        # Lax: the organisation's page leads the browser back here
+        self.cookies = Cookies(BACK, "lax", settings.secure_cookies == "on" or self._site.startswith("https:"))
         self._issuer, self.label = settings.oidc_issuer.rstrip("/"), settings.oidc_label
         self._client = _oauth().register(
             "organisation",
@@ -72,8 +75,7 @@ class OrganisationSignIn:
         state = key.removeprefix("_state_organisation_")
         await to_thread.run_sync(self._keep, state, checks, onward)
         answer.status_code = 303
-        # Lax: the organisation's page leads the browser back here
-        answer.set_cookie(COOKIE, state, max_age=int(PATIENCE.total_seconds()), path=BACK, httponly=True, samesite="lax", secure=self._site.startswith("https:"))
+        self.cookies.write(answer, COOKIE, state, int(PATIENCE.total_seconds()))
         return answer
 
     def _keep(self, state: str, checks: dict, onward: str) -> None:
@@ -92,7 +94,7 @@ class OrganisationSignIn:
 
     async def back(self, request: Request) -> Vouched:
         """Who came back. Raises NotVouched."""
-        state, bound = request.query_params.get("state", ""), request.cookies.get(COOKIE, "")
+        state, bound = request.query_params.get("state", ""), self.cookies.read(request, COOKIE)
         kept = await to_thread.run_sync(self._take, state) if state and hmac.compare_digest(state.encode(), bound.encode()) else None
         if kept is None:
             raise NotVouched(NOT_BEGUN_HERE)

@@ -49,7 +49,7 @@ class QueryPages:
         """Every page and form."""
         return [
             Get("/console/queries/{id}", "read", self.query),
-            Get("/console/queries/{id}/events", "read", self.events),
+            Get("/console/queries/{id}/events", "read", self.events, by_itself=True),
             Post("/console/queries/{id}/start", "reply", self.start),
             Post("/console/queries/{id}/reply", "reply", self.reply),
             Post("/console/queries/{id}/draft", "reply", self.draft),
@@ -198,7 +198,7 @@ class QueryPages:
     async def events(self, request: Request, session: StaffSession) -> Response:
         """What changes at a query, as server-sent events: `message`, `here`, `typing`, `changed`."""
         view = await self._view(request, session)
-        id, conversation, token = view.query.id, view.query.conversation_id, request.cookies.get(COOKIE, "")
+        id, conversation, token = view.query.id, view.query.conversation_id, self._frame.cookies.read(request, COOKIE)
         given = request.headers.get("last-event-id") or request.query_params.get("after")
         seq, version = max(0, number(given, 0)), number(request.query_params.get("version"))
 
@@ -207,7 +207,7 @@ class QueryPages:
             try:
                 while not await request.is_disconnected():
                     if rounds % ROUNDS_PER_RENEWAL == 0:
-                        if await to_thread.run_sync(self._signpost.sign_in.member, token) is None:
+                        if await to_thread.run_sync(self._signpost.sign_in.watching, token) is None:
                             yield ServerSentEvent("{}", event="signed-out")
                             return
                         await to_thread.run_sync(self._presences.here, id, session.staff_id)

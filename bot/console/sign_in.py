@@ -10,12 +10,13 @@ from typing import Any, Sequence
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from bot.clock import Clock, new_id, new_secret
 from bot.console.access import ROLES
+from bot.console.passwords import LONGEST, problem_with
 from bot.console.second_step import SecondSteps
 from bot.conversations.log import token_hash
 from bot.store.database import Database
@@ -24,10 +25,9 @@ from bot.store.tables import SignInAttempt, Staff, StaffSession
 # WCAG 2.2.1: nobody is timed out within a working day, and nothing typed is lost when they are.
 SESSION = timedelta(hours=20)
 HALF_SESSION = timedelta(minutes=10)
+IDLE_STEP = timedelta(seconds=30)
 LOCK_OUT = timedelta(minutes=15)
 MOST_FAILURES = 5
-SHORTEST_PASSWORD = 12
-LONGEST_PASSWORD = 256
 _PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyzACDEFHJKMNPRTWXY34679"
 _PASSWORD_LENGTH = 16
 SECOND_STEP = ("offered", "required")
@@ -72,10 +72,11 @@ class SignIn:
     Parameters
     ----------
     second_step: `required` lets nobody in without one; `offered` asks those who have set one up.
+    idle: a session ends when nothing was opened or sent in it for so long; no time means only after SESSION.
     """
 
-    def __init__(self, database: Database, clock: Clock, second_step: str = "offered") -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, clock: Clock, second_step: str = "offered", idle: timedelta = timedelta()) -> None:
+        self._database, self._clock, self._idle = database, clock, idle
         self._hasher = PasswordHasher()
         self.second_steps, self.is_required = SecondSteps(database, clock), second_step == "required"
 
@@ -145,13 +146,13 @@ class SignIn:
 
     def _verify(self, known: str, password: str) -> bool:
         try:
-            return self._hasher.verify(known, password[:LONGEST_PASSWORD])
+            return self._hasher.verify(known, password[:LONGEST])
         except (VerificationError, InvalidHashError):
             return False
 
     def _open_session(self, staff_id: str, stage: str, attempts: str, instead_of: str = "") -> str:
         token, now = new_secret(), self._clock.now()
-        lasts = SESSION if stage == "full" else HALF_SESSION
+        lasts = min(SESSION, self._idle or SESSION) if stage == "full" else HALF_SESSION
         with self._database.write() as session:
             session.execute(delete(StaffSession).where((StaffSession.expires_at <= now) | (StaffSession.token_hash == instead_of)))
             session.execute(delete(SignInAttempt).where(SignInAttempt.email == attempts))
@@ -168,8 +169,22 @@ class SignIn:
 
     def member(self, token: str) -> StaffSession | None:
         """The whole session that a cookie opens, with its `staff` and `csrf`; nothing once it ended or the account was disabled."""
+        found = self.watching(token)
+        if found is not None and self._idle:
+            self._go_on(found)
+        return found
+
+    def watching(self, token: str) -> StaffSession | None:
+        """`member` for what a page asks by itself: that nobody is there must not keep a session open."""
         found = self._session(token)
         return found if found is not None and found.stage == "full" else None
+
+    def _go_on(self, found: StaffSession) -> None:
+        """Somebody is at work: the session ends later, written down at most once in IDLE_STEP."""
+        ends = min(found.created_at + SESSION, self._clock.now() + self._idle)
+        if abs(ends - found.expires_at) >= IDLE_STEP:
+            with self._database.write() as session:
+                session.execute(update(StaffSession).where(StaffSession.token_hash == found.token_hash).values(expires_at=ends))
 
     def half(self, token: str) -> StaffSession | None:
         """The session of somebody who has given their password and owes a second step, or must set one up."""
@@ -220,7 +235,9 @@ class SignIn:
 
     def set_password(self, staff_id: str, new: str) -> None:
         """Set a password. Raises StaffProblem."""
-        _check_password(new)
+        with self._database.read() as session:
+            member = session.get_one(Staff, staff_id)
+        _check_password(new, member.name, member.email)
         hashed = self._hasher.hash(new)
         with self._database.write() as session:
             session.get_one(Staff, staff_id).password_hash = hashed
@@ -252,7 +269,7 @@ class SignIn:
             raise StaffProblem("Parents are told the name and the title, so both are needed.")
         if newcomer.role not in ROLES:
             raise StaffProblem(f"The role must be one of: {', '.join(ROLES)}.")
-        _check_password(password)
+        _check_password(password, newcomer.name, email)
         return Staff(
             id=new_id(),
             email=email,
@@ -273,9 +290,9 @@ class SignIn:
         )
 
 
-def _check_password(password: str) -> None:
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise StaffProblem(f"The password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
+def _check_password(password: str, *about: str) -> None:
+    if (problem := problem_with(password, about)) is not None:
+        raise StaffProblem(problem)
 
 
 def new_password() -> str:

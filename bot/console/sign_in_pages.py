@@ -58,28 +58,28 @@ class SignInPages:
         return self._form(request, inside(request.query_params.get("next", "")))
 
     def _form(self, request: Request, onward: str, status: int = 200, email: str = "", problem: str = "") -> Response:
-        token = request.cookies.get(FORM_COOKIE) or new_secret()
+        token = self._frame.cookies.read(request, FORM_COOKIE) or new_secret()
         organisation = self._organisation.label if self._organisation else ""
         answer = page("console/sign_in.html", status, form_token=token, next=onward, email=email, problem=problem, organisation=organisation)
-        self._frame.set_cookie(answer, FORM_COOKIE, token, 3600)
+        self._frame.cookies.write(answer, FORM_COOKIE, token, 3600)
         return answer
 
     async def sign_in(self, request: Request) -> Response:
         """Check the password: a whole session, or one that owes its second step. A fresh cookie every time."""
         form = await self._frame.read_own_form(request)
         email, onward = form.get("email", ""), inside(form.get("next", ""))
-        if not same(form.get("form_token", ""), request.cookies.get(FORM_COOKIE, "")):
+        if not same(form.get("form_token", ""), self._frame.cookies.read(request, FORM_COOKIE)):
             return self._form(request, onward, 403, email, "The form was out of date, or your browser does not keep cookies. Try again.")
         try:
             await to_thread.run_sync(self._limits.spend, "sign_in", address(request), 30, 600)
             token = await to_thread.run_sync(self._sign_in.sign_in, email, form.get("password", ""))
         except (SignInRefused, Problem) as refused:
-            await to_thread.run_sync(self._frame.audit.record, None, "sign_in_refused", "", {"email": email[:80]}, address(request))
+            await to_thread.run_sync(self._frame.audit.record, None, "sign_in_refused", "", _who(email), address(request))
             return self._form(request, onward, getattr(refused, "status", 401), email, str(refused))
         half = await to_thread.run_sync(self._sign_in.half, token)
         if half is not None:
             answer = RedirectResponse(f"{CODE if half.stage == 'second_step' else SET_UP}?next={onward}", 303)
-            self._frame.set_cookie(answer, COOKIE, token, int(HALF_SESSION.total_seconds()))
+            self._frame.cookies.write(answer, COOKIE, token, int(HALF_SESSION.total_seconds()))
             return answer
         return await self._in(request, RedirectResponse(onward, 303), token, "password")
 
@@ -87,14 +87,15 @@ class SignInPages:
         session = await to_thread.run_sync(self._sign_in.member, token)
         if session is not None:
             await self._frame.record(request, session, "signed_in", how=how)
-        self._frame.set_cookie(answer, COOKIE, token, int(SESSION.total_seconds()))
-        answer.delete_cookie(FORM_COOKIE, path=PATH)
+        await to_thread.run_sync(self._sign_in.sign_out, self._frame.cookies.read(request, COOKIE))
+        self._frame.cookies.write(answer, COOKIE, token, int(SESSION.total_seconds()))
+        self._frame.cookies.drop(answer, FORM_COOKIE)
         return answer
 
     # the second step
 
     async def _half(self, request: Request, stage: str) -> StaffSession | None:
-        half = await to_thread.run_sync(self._sign_in.half, request.cookies.get(COOKIE, ""))
+        half = await to_thread.run_sync(self._sign_in.half, self._frame.cookies.read(request, COOKIE))
         return half if half is not None and half.stage == stage else None
 
     async def ask_code(self, request: Request) -> Response:
@@ -169,16 +170,21 @@ class SignInPages:
         except (NotVouched, SignInRefused) as refused:
             return self._form(request, PATH, 401, "", str(refused))
         answer = page("console/signed_in.html", onward=inside(vouched.onward))
-        answer.delete_cookie(ORGANISATION_COOKIE, path=BACK)
+        self._organisation.cookies.drop(answer, ORGANISATION_COOKIE)
         return await self._in(request, answer, token, "organisation")
 
     async def sign_out(self, request: Request, session: StaffSession, form: dict[str, str]) -> Response:
         """End the session on the server too."""
         await self._frame.record(request, session, "signed_out")
-        await to_thread.run_sync(self._sign_in.sign_out, request.cookies.get(COOKIE, ""))
+        await to_thread.run_sync(self._sign_in.sign_out, self._frame.cookies.read(request, COOKIE))
         answer = RedirectResponse("/console/sign-in", 303)
-        answer.delete_cookie(COOKIE, path=PATH)
+        self._frame.cookies.drop(answer, COOKIE)
         return answer
+
+
+def _who(typed: str) -> dict[str, str]:
+    """Who tried to sign in, for the audit log; what is no address may be a password in the wrong field."""
+    return {"email": typed[:80] if "@" in typed else "(no email address)"}
 
 
 def inside(path: str) -> str:

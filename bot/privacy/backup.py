@@ -57,7 +57,8 @@ def make(database: Database, path: Path, clock: Clock = Clock()) -> Contents:
     if path.exists():
         raise BackupProblem(f"{path} is there already; name another file")
     draft = path.with_name(f"{path.name}.part")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         with database.engine.connect() as connection:
             _one_moment(connection, database.is_sqlite)
             revision = MigrationContext.configure(connection).get_current_revision() or ""

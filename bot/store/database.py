@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator
 
@@ -35,8 +36,8 @@ class Database:
         self.url = make_url(url)
         self.keys = keys or open_keyring(Settings.from_environment(), self.url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        if self.is_sqlite and self.url.database and self.url.database != ":memory:":
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        if self.is_sqlite and self.url.database and not self.url.database.startswith((":memory:", "file:")):
+            _own_file(Path(self.url.database))
         self.engine = create_engine(self.url, pool_size=16, max_overflow=16, pool_pre_ping=not self.is_sqlite, hide_parameters=True)
         # sealed columns find the keys here, so that two databases of one process may have different ones
         self.engine.dialect.keys = self.keys
@@ -128,6 +129,13 @@ class Database:
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+def _own_file(path: Path) -> None:
+    """Make the file if it is not there, for its owner alone: SQLite's other files take its mode (sqlite.org/src, `findCreateFileMode`)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare_sqlite(engine) -> None:

@@ -36,7 +36,7 @@ from bot.channels.telegram_intake import Intake  # noqa: E402
 from bot.channels.telegram_links import Links  # noqa: E402
 from bot.channels.telegram_pace import Pace  # noqa: E402
 from bot.channels.telegram_sender import TelegramSender, seconds_of  # noqa: E402
-from bot.channels.telegram_updates import KINDS, Updates, chat_in  # noqa: E402
+from bot.channels.telegram_updates import KINDS, Updates, chat_in, is_number  # noqa: E402
 from bot.clock import Clock  # noqa: E402
 from bot.logs import keep_out  # noqa: E402
 from bot.settings import SettingProblem, Settings  # noqa: E402
@@ -334,7 +334,7 @@ class TelegramChannel:
             body = json.loads(raw)
         except (ValueError, RecursionError):
             raise BAD_JSON from None
-        if not isinstance(body, dict) or type(body.get("update_id")) is not int:
+        if not isinstance(body, dict) or not is_number(body.get("update_id")) or body["update_id"] < 0:
             raise BAD_JSON
         await self.receive([body])
         return JSONResponse({})

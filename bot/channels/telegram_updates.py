@@ -35,10 +35,15 @@ def chat_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     for kind in KINDS:
         if isinstance(about := body.get(kind), Mapping):
             if kind == "callback_query":
-                about = about.get("message") or {}
-            chat = about.get("chat")
-            return chat if isinstance(chat, Mapping) and isinstance(chat.get("id"), int) else None
+                about = about.get("message")
+            chat = about.get("chat") if isinstance(about, Mapping) else None
+            return chat if isinstance(chat, Mapping) and is_number(chat.get("id")) else None
     return None
+
+
+def is_number(given: Any) -> bool:
+    """Whether this can be the number of an update or a chat: a whole one of at most 64 bits."""
+    return type(given) is int and -(2**63) <= given < 2**63
 
 
 class Updates:

@@ -13,7 +13,7 @@ from bot.console.passwords import GUESSED, LENGTH, problem_with
 from bot.console.sign_in import SESSION, new_password
 from bot.settings import Settings
 from bot.store.console import AuditEntry
-from bot.store.tables import StaffSession
+from bot.store.tables import Message, Reply, StaffSession
 from tests.doubles.organisation import CLIENT, SECRET, OrganisationDouble
 from tests.test_console import PASSWORD, StaffBrowser, app, hidden, office, password_hash  # noqa: F401 - fixtures
 
@@ -133,6 +133,16 @@ def test_a_session_that_somebody_else_chose_is_not_taken_up_by_signing_in(office
     victim = StaffBrowser(office.app)
     victim.cookies.set("signpost_staff", "chosen-by-somebody-else", path="/console")
     assert victim.get("/console").status_code == 303
+
+
+def test_a_reply_to_what_the_parent_deleted_meanwhile_is_not_sent_and_not_kept(office):
+    id, conversation = office.ask()
+    browser = office.desk_of("Mo Carter")
+    page = browser.read(id)
+    office.signpost.own_words.erase(conversation)
+    answer = browser.reply(page, id, "About your quillwort question: yes.")
+    assert answer.status_code in (404, 409, 422) and "quillwort" in answer.text, "it is given back to its writer"
+    assert not office.all(Reply) and not any("quillwort" in message.text for message in office.all(Message))
 
 
 def test_a_password_typed_into_the_wrong_field_is_in_no_log(office):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 from sqlalchemy import func, inspect, select, text
 from starlette.testclient import TestClient
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from bot.app import Signpost, create_app
 from bot.casework.ledger import take
+from bot.channels import web
 from bot.cli import app as cli
 from bot.clock import Clock
 from bot.conversations.erasure import as_text
@@ -29,6 +31,7 @@ from bot.store.sealing import sealed_columns
 from bot.store.tables import Choice, Conversation, Draft, Message, Query, QueryEvent, RateCount, Reply
 from tests.conftest import SetClock, add_staff
 from tests.doubles.engine import says
+from tests.test_hardening import served
 from tests.test_web_api import Chat
 
 WORDS = ("zebrafinch", "quillwort", "marshmallow", "dragonfruit")
@@ -182,12 +185,40 @@ def test_the_engine_forgets_too_and_is_asked_again_until_it_has(settings, signpo
     anyio.run(story)
 
 
+def test_what_the_night_deletes_leaves_the_engines_memory_too_once_it_is_counted(settings, signpost, engine_double, time):
+    chat = signpost.log.start("web", "somerset", "parent")[0]
+    time.now += timedelta(days=800)
+    assert signpost.retention.run().conversations == 1
+    with signpost.database.read() as session:
+        assert session.scalar(select(Statistic.number).where(Statistic.measure == "conversations")) == 1
+        assert session.get(Conversation, chat) is None
+
+    async def forgotten() -> None:
+        await signpost.own_words.forget()
+        await signpost.engine.close()
+
+    anyio.run(forgotten)
+    assert engine_double.forgotten == [chat]
+
+
 def test_a_turn_under_way_when_a_chat_is_deleted_writes_nothing(settings, signpost):
     id, _ = signpost.log.start("web", "somerset", "parent")
     accepted = signpost.log.accept(id, "client-id-1", WORDS[0])
     signpost.own_words.erase(id)
     assert signpost.log.finish(accepted.message_id, [], {}) is None
     assert WORDS[0] not in opened(signpost.database)
+
+
+def test_a_stream_that_is_open_ends_when_its_chat_is_deleted(settings, signpost, monkeypatch):
+    monkeypatch.setattr(web, "LOOKS", 1)
+    with served(create_app(settings)) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+        chat = Chat(client)
+        with client.stream("GET", "/api/chat/events", headers=chat.headers) as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith(":")
+            assert httpx.post(f"{client.base_url}/api/chat/erase", headers=chat.headers, json={"confirm": True}, trust_env=False).status_code == 200
+            assert not any(word in line for line in lines for word in WORDS), "the stream ends by itself"
+        assert client.get("/api/chat/events", headers=chat.headers).status_code == 401
 
 
 def test_a_copy_holds_everything_in_words_that_can_be_read(settings, signpost, engine_double):

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, AsyncIterator, Callable
 
 from anyio import to_thread
@@ -29,6 +30,8 @@ from bot.logs import security_event
 LONGEST_TEXT = 4000
 LONGEST_BODY = 64 * 1024
 LONGEST_WAIT = 25.0
+# looks at the log, about one a second, until a stream asks again whether its token still opens the chat
+LOOKS = 5
 ROLES = ("parent", "school")
 
 
@@ -157,7 +160,12 @@ def conversation_routes(chat: WebChat, prefix: str, token_of: Callable[[Request]
             seq = after
             # the client sees at once that nothing on the way holds events back
             yield ServerSentEvent(comment="open")
-            while not await request.is_disconnected():
+            for look in count():
+                if await request.is_disconnected():
+                    return
+                if look % LOOKS == LOOKS - 1 and await to_thread.run_sync(chat.log.id_by_token, token_of(request)) is None:
+                    # deleted meanwhile
+                    return
                 for message in await to_thread.run_sync(chat.log.after, conversation_id, seq):
                     seq = message["seq"]
                     yield ServerSentEvent(json.dumps(message, ensure_ascii=False), event="message", id=str(seq))

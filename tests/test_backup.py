@@ -96,6 +96,19 @@ def test_the_file_reveals_nothing_and_only_its_owner_reads_it(full, tmp_path, ti
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and not list(tmp_path.glob("*.part"))
 
 
+def test_what_lay_in_the_drafts_place_neither_opens_the_backup_nor_is_overwritten(full, tmp_path, time):
+    elsewhere, draft = tmp_path / "of-somebody-else", tmp_path / "b.signpost.part"
+    elsewhere.write_text("theirs")
+    draft.symlink_to(elsewhere)
+    make(full, tmp_path / "b.signpost", time.clock())
+    assert elsewhere.read_text() == "theirs"
+    left_over = tmp_path / "c.signpost.part"
+    left_over.touch()
+    left_over.chmod(0o666)
+    make(full, tmp_path / "c.signpost", time.clock())
+    assert all(stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600 for name in ("b.signpost", "c.signpost"))
+
+
 def test_a_file_that_was_cut_off_or_changed_is_refused_and_nothing_is_touched(full, tmp_path, time, monkeypatch):
     monkeypatch.setattr(backup, "BLOCK", 256)
     file, bad = tmp_path / "b.signpost", tmp_path / "bad.signpost"
@@ -175,7 +188,7 @@ def test_from_the_command_line(tmp_path, monkeypatch, time):
     run = CliRunner()
     assert run.invoke(cli, ["db", "upgrade"]).exit_code == 0
     add = ["staff", "add", "a@example.org", "--name", "Ada Quill", "--title", "Lead", "--role", "manager"]
-    assert run.invoke(cli, add, input="a long password\n").exit_code == 0
+    assert run.invoke(cli, add, input="blue lamp seven fox\n").exit_code == 0
     file = tmp_path / f"{date.today()}.signpost"
     assert "is whole" in run.invoke(cli, ["backup", str(file)]).output
     assert "is whole" in run.invoke(cli, ["backup", "--check", str(file)]).output

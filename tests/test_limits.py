@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from bot.app import create_app
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
+from bot.console.sign_in import LOCKED, MOST_FAILURES, WRONG, SignIn, SignInRefused
 from bot.store.database import Database
 from tests.conftest import add_staff
 from tests.test_console import StaffBrowser
@@ -57,6 +58,22 @@ def test_the_lock_out_of_an_account_is_that_of_all_replicas(apps, time):
     assert "15 minutes" in StaffBrowser(apps()).sign_in("ada.quill@example.org", "not it").text
     time.now += timedelta(minutes=16)
     assert "15 minutes" not in first.sign_in("ada.quill@example.org", "not it").text
+
+
+def test_guesses_at_a_password_made_at_once_are_no_more_than_those_made_in_turn(any_database, time):
+    another = Database(any_database.url.render_as_string(hide_password=False), any_database.keys)
+    doors = [SignIn(any_database, time.clock()), SignIn(another, time.clock())]
+    add_staff(any_database, "Ada Quill")
+
+    def guess(n: int) -> str:
+        with pytest.raises(SignInRefused) as refused:
+            doors[n % 2].sign_in("ada.quill@example.org", f"guess {n}")
+        return str(refused.value)
+
+    with ThreadPoolExecutor(8) as many:
+        told = list(many.map(guess, range(24)))
+    another.close()
+    assert (told.count(WRONG), told.count(LOCKED)) == (MOST_FAILURES, 24 - MOST_FAILURES)
 
 
 def test_acts_at_the_same_moment_in_two_apps_are_all_counted(any_database, time):

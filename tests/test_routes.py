@@ -32,7 +32,7 @@ CHAT = {"typing", "copy", "erase", "messages", "events", "standing"}
 ALLOWED = {
     **{path: EVERYBODY for path in OPEN},
     **{f"/api/chat/{name}": PARENT for name in (*CHAT, "telegram")},
-    **{f"/chat/api/{name}": PARENT for name in CHAT},
+    **{f"/chat/api/{name}": PARENT for name in (*CHAT, "telegram")},
     **{path: PARENT for path in ("/chat/messages", "/chat/own/copy", "/chat/telegram")},
     "/engine/actions": {"engine"},
     "/webhooks/telegram": {"telegram"},

@@ -244,3 +244,9 @@ def test_keys_that_seal_nothing_are_put_aside(tmp_path):
 def test_settings_never_show_the_keys(monkeypatch):
     monkeypatch.setenv("SIGNPOST_KEYS", "k:" + "QUFB" * 11)
     assert "QUFB" not in CliRunner().invoke(cli, ["settings"]).output
+
+
+def test_settings_never_show_the_databases_password(monkeypatch):
+    monkeypatch.setenv("SIGNPOST_DATABASE_URL", "postgresql+psycopg://signpost:s3cr@t:x@db.example/signpost")
+    shown = CliRunner().invoke(cli, ["settings"]).output
+    assert "s3cr" not in shown and "t:x" not in shown and "signpost:(set)@db.example/signpost" in shown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -64,3 +66,13 @@ def _start_at(database: Database, revision: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         connection.commit()
+
+
+def test_the_file_and_its_log_are_their_owners_alone(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'data' / 'signpost.db'}")
+    database.upgrade()
+    with database.write() as session:
+        session.execute(text("DELETE FROM rate_counts"))
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").glob("signpost.db*")}
+    database.close()
+    assert "signpost.db-wal" in modes and set(modes.values()) == {0o600}, modes

@@ -57,7 +57,7 @@ class RateLimits:
                 update(RateCount).where(RateCount.key == key, RateCount.window == window).values(count=RateCount.count + 1).returning(RateCount.count)
             ).scalar_one_or_none()
             if counted is None:
-                session.execute(delete(RateCount).where(RateCount.key == key))
+                session.execute(delete(RateCount).where(RateCount.key == key, RateCount.window != window))
                 session.add(RateCount(key=key, window=window, count=1, until=until))
                 counted = 1
         return counted

@@ -137,6 +137,7 @@ class SignIn:
     def _count_attempt(self, key: str, locked: str) -> None:
         now = self._clock.now()
         with self._database.write() as session:
+            self._database.alone(session, f"sign-in {key}")
             session.execute(delete(SignInAttempt).where(SignInAttempt.at <= now - LOCK_OUT))
             failures = session.scalar(select(func.count()).select_from(SignInAttempt).where(SignInAttempt.email == key))
             if failures < MOST_FAILURES:

@@ -68,6 +68,11 @@ class Database:
                 session.rollback()
                 raise
 
+    def alone(self, session: Session, name: str) -> None:
+        """Wait until no other session that writes is between this and its end for that name. On SQLite each write is alone anyway."""
+        if not self.is_sqlite:
+            session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
     def upgrade(self) -> None:
         """Bring the tables up to date (Alembic). Raises SealProblem if what is in them cannot be opened with the keys at hand."""
         before = self._revision()

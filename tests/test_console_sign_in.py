@@ -15,7 +15,7 @@ from bot.console.frame import Frame, Get
 from bot.console.routes import console_pages
 from bot.console.sign_in import CODES_LOCKED, WRONG_CODE
 from bot.store.console import AuditEntry, OidcRequest, RecoveryCode
-from bot.store.tables import Staff, StaffSession
+from bot.store.tables import Query, Staff, StaffSession
 from tests.conftest import add_staff
 from tests.doubles.organisation import CLIENT, SECRET, OrganisationDouble
 from tests.test_console import PASSWORD, Office, StaffBrowser, app, hidden, office, password_hash  # noqa: F401 - fixtures
@@ -400,3 +400,33 @@ def test_a_lost_session_gives_back_everything_that_was_typed(office, time):
     time.now += timedelta(hours=21)
     answer = browser.post(f"/console/queries/{id}/promise", data={"csrf": hidden(page, "csrf"), "due_on": "2026-12-21", "reason": "Waiting for the <school>"})
     assert answer.status_code == 401 and "Waiting for the &lt;school&gt;" in answer.text and "2026-12-21" in answer.text
+
+
+def test_a_form_of_an_earlier_session_does_nothing_and_gives_back_what_was_typed(office):
+    id, _ = office.ask()
+    browser = office.desk_of("Mo Carter")
+    earlier = browser.read(id)
+    later = office.desk_of("Mo Carter")
+    refused = later.reply(earlier, id, "Written <before> I signed in again")
+    assert refused.status_code == 403 and "out of date" in refused.text
+    assert "Written &lt;before&gt; I signed in again" in refused.text
+
+
+def test_a_reply_to_what_went_to_another_team_is_given_back(office):
+    id, _ = office.ask()
+    browser = office.desk_of("Wren Larkspur")
+    page = browser.read(id)
+    with office.signpost.database.write() as session:
+        session.get_one(Query, id).area = "hampshire"
+        session.get_one(Query, id).lead_id = session.scalars(select(Staff.id).where(Staff.name == "Jay Goldfinch")).one()
+    refused = browser.reply(page, id, "Half an hour of work")
+    assert refused.status_code == 404 and "Half an hour of work" in refused.text
+
+
+def test_a_fault_gives_back_what_was_typed(office, monkeypatch):
+    id, _ = office.ask()
+    browser = office.desk_of("Mo Carter")
+    page = browser.read(id)
+    monkeypatch.setattr(office.signpost.replies, "send", lambda *given: 1 / 0)
+    answer = browser.reply(page, id, "Half an hour of work")
+    assert answer.status_code == 500 and "Half an hour of work" in answer.text and "see if it was done" in answer.text

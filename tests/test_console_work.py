@@ -235,6 +235,36 @@ def test_an_answer_is_inserted_as_this_family_would_be_told_it(office):
     assert browser.post(f"/console/queries/{id}/reply", data={**form, "insert": "no_such"}).status_code == 422
 
 
+def test_what_a_colleague_did_meanwhile_is_not_overwritten(office):
+    id, _ = office.ask()
+    first, second = office.desk_of("Wren Larkspur"), office.desk_of("Mo Carter")
+    shown = {"first": first.read(id), "second": second.read(id)}
+    forms = [
+        ("summary", {"summary": "From the first"}, {"summary": "From the second"}, "to “From the first”"),
+        ("promise", {"due_on": "2026-12-03", "reason": "One"}, {"due_on": "2026-12-04", "reason": "The second reason"}, "has promised Thursday 3 December 2026"),
+        ("hand-over", {"to": _id_of(office, "Mo Carter"), "reason": "One"}, {"to": _id_of(office, "Wren Larkspur"), "reason": "The second reason"}, "went to Mo Carter"),
+    ]
+    for act, one, other, told in forms:
+        address = f"/console/queries/{id}/{act}"
+        assert first.post(address, data={**_fields(shown["first"], address), **one}).status_code == 303
+        refused = second.post(address, data={**_fields(shown["second"], address), **other})
+        assert refused.status_code == 409 and told in refused.text
+        typed = next(value for name, value in other.items() if name in ("summary", "reason"))
+        assert f'value="{typed}"' in refused.text, "what the second person typed is still there"
+        if act != "hand-over":
+            assert second.post(address, data={**_fields(refused, address), **other}).status_code == 303, "once they have read it"
+
+
+def _id_of(office, name) -> str:
+    return next(member.id for member in office.all(Staff) if member.name == name)
+
+
+def _fields(page, address) -> dict[str, str]:
+    """The hidden fields of a form."""
+    form = re.search(rf'<form method="post" action="{address}".*?</form>', page.text, re.S)[0]
+    return dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form))
+
+
 def test_a_refused_act_keeps_what_was_typed(office):
     id, _ = office.ask()
     browser = office.desk_of()

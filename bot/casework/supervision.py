@@ -63,10 +63,15 @@ class Supervision:
                 self._cycle.record(session, query, "back_to_bot", member.name)
                 self._cycle.tell(session, query, "handed_back")
 
-    def hand_over(self, query_id: str, to_id: str, reason: str, member: Staff) -> None:
-        """Give a query with its history to another named person; the parent is told the name."""
+    def hand_over(self, query_id: str, to_id: str, reason: str, member: Staff, from_id: str = "") -> None:
+        """Give a query with its history to another named person; the parent is told the name.
+
+        Refused if it is not with `from_id` any more (the lead on the page that the form was on).
+        """
         with self._database.write() as session:
             query = self._open_query(session, query_id)
+            if from_id and query.lead_id != from_id:
+                raise Refused(f"Meanwhile this query went to {query.lead.name}. Nothing was changed now.")
             to = session.get(Staff, to_id)
             if to is None or not is_awake(to, self._clock.today(), self._cycle.away(session)) or to.role == "auditor":
                 raise Refused("Choose somebody who is at work and who answers parents.")
@@ -76,8 +81,11 @@ class Supervision:
                 raise Refused(f"{to.name} has this query already.")
             self._cycle.pass_to(session, query, to, reason.strip()[:400] or "handed over", member.name)
 
-    def change_promise(self, query_id: str, due_on: date, reason: str, member: Staff) -> None:
-        """Promise another day. It needs a reason, which the parent is told with the day."""
+    def change_promise(self, query_id: str, due_on: date, reason: str, member: Staff, was: date | None = None) -> None:
+        """Promise another day. It needs a reason, which the parent is told with the day.
+
+        Refused if another day than `was` is promised by now (the day on the page that the form was on).
+        """
         reason = reason.strip()
         if not reason:
             raise Refused("Give the reason. The parent is told it.")
@@ -85,6 +93,8 @@ class Supervision:
             raise Refused("The reason is too long. Use up to 300 characters.")
         with self._database.write() as session:
             query = self._open_query(session, query_id)
+            if was is not None and query.due_on != was:
+                raise Refused(f"Meanwhile somebody has promised {query.due_on:%A %-d %B %Y}. Nothing was changed now.")
             if due_on < self._clock.today():
                 raise Refused("Choose today or a later day.")
             if due_on > self._clock.today() + timedelta(days=90):

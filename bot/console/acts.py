@@ -37,7 +37,7 @@ class Acts:
         self._by_name: dict[str, Callable[[QueryView, Form, Staff], None]] = {
             "hold": lambda view, form, member: self._supervision.take_conversation(view.query.id, member),
             "hand-back": lambda view, form, member: self._supervision.hand_back(view.query.id, member),
-            "hand-over": lambda view, form, member: self._supervision.hand_over(view.query.id, form.get("to", ""), form.get("reason", ""), member),
+            "hand-over": lambda view, form, member: self._supervision.hand_over(view.query.id, form.get("to", ""), form.get("reason", ""), member, form.get("from_lead", "")),
             "promise": self._promise,
             "close": lambda view, form, member: self._supervision.close(view.query.id, form.get("reason", ""), member, form.get("duplicate_of", "")),
             "explain": self._explain,
@@ -48,7 +48,7 @@ class Acts:
             "take-back": lambda view, form, member: self._in_time(self._replies.take_back(self._reply(view, form), member)),
             "approve": lambda view, form, member: self._in_time(self._replies.approve(self._reply(view, form), member)),
             "note": lambda view, form, member: notebook.add_note(view.query.id, form.get("note", ""), member),
-            "summary": lambda view, form, member: notebook.summarise(view.query.id, form.get("summary", ""), member),
+            "summary": lambda view, form, member: notebook.summarise(view.query.id, form.get("summary", ""), member, form.get("was")),
             "tag": lambda view, form, member: notebook.tag(view.query.conversation_id, form.get("tags", ""), member),
             "untag": lambda view, form, member: notebook.untag(view.query.conversation_id, form.get("about", "")),
             "school": lambda view, form, member: self._supervision.set_school(view.query.id, self.schools.known(view.query.area, form.get("school", "")), member),
@@ -65,7 +65,8 @@ class Acts:
         self._by_name[name](view, form, member)
 
     def _promise(self, view: QueryView, form: Form, member: Staff) -> None:
-        self._supervision.change_promise(view.query.id, _day(form), form.get("reason", ""), member)
+        was = _day(form, "was") if form.get("was") else None
+        self._supervision.change_promise(view.query.id, _day(form), form.get("reason", ""), member, was)
 
     def _explain(self, view: QueryView, form: Form, member: Staff) -> None:
         due_on = _day(form) if form.get("due_on") else None
@@ -100,8 +101,8 @@ def _of(known: list[str], form: Form) -> str:
     return about
 
 
-def _day(form: Form) -> date:
+def _day(form: Form, name: str = "due_on") -> date:
     try:
-        return date.fromisoformat(form.get("due_on", ""))
+        return date.fromisoformat(form.get(name, ""))
     except ValueError:
         raise Refused("Write the day like 2026-12-21.") from None

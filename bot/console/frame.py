@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
@@ -27,11 +28,13 @@ from bot.store.tables import StaffSession
 if TYPE_CHECKING:
     from bot.app import Signpost
 
+logger = logging.getLogger(__name__)
 COOKIE = "signpost_staff"
 PATH = "/console"
 NOT_YOURS = Problem(403, "role", "Your account can read queries, but cannot change them.")
 NOT_YOUR_PAGE = Problem(403, "role", "Your account cannot open this page.")
-BAD_TOKEN = Problem(403, "csrf", "This form is out of date. Open the page again and repeat what you did.")
+BAD_TOKEN = Problem(403, "csrf", "This form is out of date, so nothing was done. Open the page again and repeat what you did.")
+FAULT = Problem(500, "fault", "Something went wrong on our side. Open the page again and see if it was done, before you repeat it.")
 NAVIGATION = (
     ("/console", "Queries", "read"),
     ("/console/review", "Review", "read"),
@@ -41,7 +44,7 @@ NAVIGATION = (
     ("/console/account", "Your account", "read"),
 )
 # what forms carry besides what was typed
-_MACHINERY = frozenset({"csrf", "version", "read_to", "idempotency_key", "do", "kind", "about", "to", "insert", "form_token", "next", "password", "code"})
+_MACHINERY = frozenset({"csrf", "version", "read_to", "idempotency_key", "do", "kind", "about", "to", "insert", "form_token", "next", "password", "code", "was", "from_lead"})
 
 Form = Mapping[str, str]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -121,10 +124,9 @@ class Frame:
         return self.told(checked)
 
     def form(self, handler: FormHandler, permission: str) -> Handler:
-        """The handler for a form of whoever is signed in. When the session has ended, what they wrote is given back to them."""
+        """The handler for a form of whoever is signed in. Whatever goes wrong, what they wrote is given back to them."""
 
-        async def checked(request: Request) -> Response:
-            form = await self.read_own_form(request)
+        async def checked(request: Request, form: dict[str, str]) -> Response:
             session = await self.session(request)
             if session is None:
                 return page("console/signed_out.html", 401, written=written(form))
@@ -134,7 +136,17 @@ class Frame:
                 raise NOT_YOURS
             return await handler(request, session, form)
 
-        return self.told(checked)
+        async def given_back(request: Request) -> Response:
+            form = await self.read_own_form(request)
+            try:
+                return await checked(request, form)
+            except Problem as problem:
+                return page("console/problem.html", problem.status, message=problem.message, written=written(form), again=_back(request))
+            except Exception:
+                logger.exception("a form failed: %s", request.url.path)
+                return page("console/problem.html", FAULT.status, message=FAULT.message, written=written(form), again=_back(request))
+
+        return self.told(given_back)
 
     async def read_own_form(self, request: Request) -> dict[str, str]:
         """The fields of a form of our own pages. Raises FormRefused."""

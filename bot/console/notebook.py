@@ -32,14 +32,21 @@ class Notebook:
         with self._database.write() as session:
             session.add(Note(id=new_id(), query_id=query_id, staff_id=member.id, text=text, at=self._clock.now()))
 
-    def summarise(self, query_id: str, text: str, member: Staff) -> None:
-        """One line about a query, which can be searched and so may hold nothing that says who somebody is; empty takes it away."""
+    def summarise(self, query_id: str, text: str, member: Staff, was: str | None = None) -> None:
+        """One line about a query, which can be searched and so may hold nothing that says who somebody is; empty takes it away.
+
+        Refused if a colleague has written another since `was` was shown.
+        """
         text = " ".join(text.split())
         if len(text) > LONGEST_SUMMARY:
             raise Refused(f"A summary has up to {LONGEST_SUMMARY} characters.")
         if found := self._masker.mask(text).kinds:
             raise Refused(f"A summary can be searched, so it holds nothing that says who somebody is. Take out the {' and the '.join(k.replace('_', ' ') for k in found)}.")
         with self._database.write() as session:
+            known = session.get(Summary, query_id, with_for_update=True)
+            now = known.text if known else ""
+            if was is not None and now not in (was, text):
+                raise Refused(f"Meanwhile a colleague has changed the summary to “{now}”. Yours is still in its box: keep it to replace theirs." if now else "Meanwhile a colleague has taken the summary away. Yours is still in its box: keep it to set it again.")
             if text:
                 session.merge(Summary(query_id=query_id, text=text, staff_id=member.id, at=self._clock.now()))
             else:

@@ -98,12 +98,14 @@ def test_leave_from_today_hands_queries_on_at_once_and_can_be_taken_back(office,
     id, _ = office.ask()
     owner = next(s for s in office.all(Staff) if s.id == office.query(id).lead_id)
     path = f"/console/admin/staff/{owner.id}/leave"
-    assert "first and the last day" in post(manager, path, from_on="soon", to_on="later").text
+    refused = post(manager, path, from_on="2026-12-21", to_on="later").text
+    assert "first and the last day" in refused and 'value="2026-12-21"' in refused and 'value="later"' in refused
     today = office.signpost.clock.today()
     assert post(manager, path, from_on=today.isoformat(), to_on=(today + timedelta(days=5)).isoformat()).status_code == 303
     assert office.query(id).lead_id != owner.id
     [leave] = office.all(Leave)
     assert "Away" in manager.get("/console/admin/staff").text
+    assert "Are you sure?" in post(manager, f"{path}/{leave.id}/remove", confirmed=False).text and office.all(Leave)
     assert post(manager, f"{path}/{leave.id}/remove").status_code == 303 and not office.all(Leave)
 
 

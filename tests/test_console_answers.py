@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from datetime import timedelta
@@ -29,10 +30,10 @@ def propose(browser, topic=TOPIC, **fields):
     return browser.post(f"/console/answers/{topic}/propose", data=form)
 
 
-def decide(browser, office, what="approve", topic=TOPIC):
+def decide(browser, office, what="approve", topic=TOPIC, **fields):
     change = next(c for c in office.all(AnswerChange) if c.topic == topic and c.state == "proposed")
     csrf = hidden(browser.get("/console/account"), "csrf")
-    return browser.post(f"/console/answers/changes/{change.id}/{what}", data={"csrf": csrf, "topic": topic})
+    return browser.post(f"/console/answers/changes/{change.id}/{what}", data={"csrf": csrf, "topic": topic, **fields})
 
 
 def said(office, topic=TOPIC):
@@ -71,7 +72,7 @@ def test_nobody_approves_their_own_change(office):
     refused = decide(manager, office)
     assert refused.status_code == 409 and "second person" in refused.text
     assert said(office) != NEW
-    assert decide(manager, office, "withdraw").status_code == 303
+    assert decide(manager, office, "withdraw", confirmed="yes").status_code == 303
     assert [c.state for c in office.all(AnswerChange)] == ["withdrawn"]
 
 
@@ -116,6 +117,26 @@ def test_one_change_of_an_answer_waits_at_a_time(office):
     propose(office.desk_of(), text=NEW)
     refused = propose(office.desk_of("Mo Carter"), text="Something else.")
     assert refused.status_code == 422 and "waits already" in refused.text
+    assert re.search(r"<textarea[^>]*readonly>\nSomething else\.</textarea>", refused.text), "what the second person wrote is given back"
+
+
+def test_a_change_is_taken_back_by_its_writer_once_they_have_said_yes(office):
+    browser = office.desk_of()
+    propose(browser, text=NEW)
+    asked = decide(browser, office, "withdraw")
+    assert "Are you sure?" in asked.text and office.all(AnswerChange)[0].state == "proposed"
+    assert decide(browser, office, "withdraw", confirmed="yes").status_code == 303
+    assert office.all(AnswerChange)[0].state == "withdrawn"
+
+
+def test_why_a_change_was_refused_is_given_back_when_it_is_too_late(office):
+    propose(office.desk_of(), text=NEW)
+    [change] = office.all(AnswerChange)
+    manager = office.desk_of("Mo Carter")
+    assert decide(manager, office).status_code == 303
+    csrf = hidden(manager.get("/console/account"), "csrf")
+    late = manager.post(f"/console/answers/changes/{change.id}/refuse", data={"csrf": csrf, "topic": TOPIC, "comment": "The second sentence is new"})
+    assert late.status_code == 409 and "The second sentence is new" in late.text
 
 
 def test_the_second_person_sees_the_difference_and_what_to_look_at(office):

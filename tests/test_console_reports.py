@@ -94,6 +94,22 @@ def test_topics_count_what_was_answered_and_what_was_passed_on(office):
     assert column(topics, "Passed to a person")[title("waiting_time")] == "5"
 
 
+def test_a_sentence_does_not_tell_one_from_four(office):
+    office.ask(topic="complaint")
+    one = figures(office)["not-answered"].finding
+    for _ in range(3):
+        office.ask(topic="complaint")
+    assert one == figures(office)["not-answered"].finding
+
+
+def test_each_area_shows_what_the_bot_could_not_answer(office):
+    for _ in range(6):
+        office.ask()
+    for _ in range(8):
+        office.ask(area="hampshire")
+    assert list(column(figures(office)["areas"], "The bot had no answer").values()) == ["8", "6"]
+
+
 def test_time_to_an_answer_runs_until_the_family_has_it_and_not_for_updates(office, time):
     asked = [office.ask() for _ in range(6)]
     time.now += timedelta(days=2)

@@ -125,7 +125,8 @@ def test_nobody_approves_their_own_proposal_or_decides_twice(office):
     second = office.desk_of("Tan Second")
     csrf = hidden(second.get("/console/review/examples"), "csrf")
     assert second.post(f"/console/examples/{proposal.id}/refuse", data={"csrf": csrf, "comment": "too vague"}).status_code == 303
-    assert second.post(f"/console/examples/{proposal.id}/approve", data={"csrf": csrf}).status_code == 409
+    late = second.post(f"/console/examples/{proposal.id}/refuse", data={"csrf": csrf, "comment": "and too long"})
+    assert late.status_code == 409 and "and too long" in late.text, "what was typed is given back"
     assert office.all(ExampleProposal)[0].state == "refused"
     assert "too vague" in second.get("/console/review/examples?state=refused").text
 

@@ -128,9 +128,10 @@ def test_a_view_is_saved_replaced_and_ones_own(office):
     assert "My area" not in office.desk_of("Wren Larkspur").get("/console").text
     refused = post(manager, "/console/views", name=" ", shown="/console?view=today&kind=urgent")
     assert refused.status_code == 422 and "Give the view a name" in refused.text and "Due today" in refused.text
-    post(office.desk_of("Wren Larkspur"), f"/console/views/{kept.id}/remove")
+    post(office.desk_of("Wren Larkspur"), f"/console/views/{kept.id}/remove", confirmed="yes")
     assert office.all(SavedView), "another's view stays"
-    post(manager, f"/console/views/{kept.id}/remove")
+    assert "Are you sure?" in post(manager, f"/console/views/{kept.id}/remove").text and office.all(SavedView)
+    post(manager, f"/console/views/{kept.id}/remove", confirmed="yes")
     assert not office.all(SavedView)
 
 
@@ -253,6 +254,29 @@ def test_what_a_colleague_did_meanwhile_is_not_overwritten(office):
         assert f'value="{typed}"' in refused.text, "what the second person typed is still there"
         if act != "hand-over":
             assert second.post(address, data={**_fields(refused, address), **other}).status_code == 303, "once they have read it"
+
+
+def test_what_was_typed_into_a_form_that_is_gone_is_given_back(office):
+    id, _ = office.ask()
+    browser = office.desk_of("Mo Carter")
+    address = f"/console/queries/{id}/promise"
+    fields = _fields(browser.read(id), address)
+    with office.signpost.database.write() as session:
+        query = session.get_one(Query, id)
+        office.signpost.office.cycle.move(session, query, "withdrawn", "parent")
+    late = browser.post(address, data={**fields, "due_on": "2026-12-03", "reason": "The therapist is away"})
+    assert late.status_code == 409 and "has ended" in late.text and "The therapist is away" in late.text
+
+
+def test_a_reply_that_another_overtook_is_still_there_to_be_read(office):
+    id, _ = office.ask()
+    first, second = office.desk_of("Wren Larkspur"), office.desk_of("Mo Carter")
+    shown = [reply_form(first.read(id), text="From the lead", do="send"), reply_form(second.read(id), text="From the manager", do="send")]
+    office.signpost.replies._undo = timedelta(minutes=1)
+    assert first.post(f"/console/queries/{id}/reply", data=shown[0]).status_code == 303
+    refused = second.post(f"/console/queries/{id}/reply", data=shown[1])
+    assert refused.status_code == 409 and "From the manager" in refused.text
+    assert "From the manager" in second.read(id).text and "From the manager" not in first.read(id).text
 
 
 def _id_of(office, name) -> str:

@@ -48,7 +48,7 @@ class AdminPages:
             Post(f"{staff}/password", "admin", self.reset_password, "Set a new password for this person? The old one stops working, and they are signed out."),
             Post(f"{staff}/second-step", "admin", self.reset_second_step, "Take the second step of this person away? Make sure that it is them who asks."),
             Post(f"{staff}/leave", "admin", self.add_leave),
-            Post(f"{staff}/leave/{{leave}}/remove", "admin", self.remove_leave),
+            Post(f"{staff}/leave/{{leave}}/remove", "admin", self.remove_leave, "Take this leave away? Queries that were handed on already stay where they are."),
             Get("/console/admin/teams", "admin", self.teams),
             Get("/console/admin/schools", "admin", self.schools),
             Post("/console/admin/schools", "admin", self.add_schools),
@@ -130,13 +130,15 @@ class AdminPages:
         entry = await self._entry(request.path_params["id"])
         return await self._member_page(session, entry, self._as_form(entry), done=request.query_params.get("done", ""))
 
-    async def _done(self, request: Request, session: StaffSession, act: str, work: Callable[[], Any], done: str, form: dict[str, Any] | None = None) -> Response:
-        """Do something about an account, or tell on its page why not."""
+    async def _done(
+        self, request: Request, session: StaffSession, act: str, work: Callable[[], Any], done: str, form: Form | None = None, typed: Form | None = None
+    ) -> Response:
+        """Do something about an account, or tell on its page why not: with the account's form as it was sent, or with what was typed beside it."""
         entry = await self._entry(request.path_params["id"])
         try:
             await to_thread.run_sync(work)
         except (Refused, StaffProblem) as refused:
-            return await self._member_page(session, entry, form or self._as_form(entry), 422, problem=str(refused))
+            return await self._member_page(session, entry, form or {**self._as_form(entry), **(typed or {})}, 422, problem=str(refused))
         await self._frame.record(request, session, act, entry.member.email)
         return RedirectResponse(f"/console/admin/staff/{entry.member.id}?done={done}", 303)
 
@@ -180,7 +182,7 @@ class AdminPages:
     async def add_leave(self, request: Request, session: StaffSession, form: Form) -> Response:
         """Somebody is away; their open queries go to their deputies on the first day."""
         work = lambda: self._supervision.add_leave(request.path_params["id"], *leave_days(form), session.staff.name)  # noqa: E731
-        return await self._done(request, session, "leave_added", work, "leave")
+        return await self._done(request, session, "leave_added", work, "leave", typed=form)
 
     async def remove_leave(self, request: Request, session: StaffSession, form: Form) -> Response:
         """Leave that is not taken."""

@@ -15,7 +15,7 @@ from bot.casework.supervision import Refused
 from bot.channels.problems import Problem
 from bot.console.answer_export import diff
 from bot.console.answers import FIELDS, AnswerChanges, wording_of
-from bot.console.frame import Form, FormHandler, Frame, Get, Post
+from bot.console.frame import Form, FormHandler, Frame, Get, Post, written
 from bot.settings import ROOT
 from bot.store.console import AnswerChange
 from bot.store.tables import StaffSession
@@ -40,7 +40,7 @@ class AnswerPages:
             Post("/console/answers/{topic}/propose", "review", self.propose),
             Post("/console/answers/changes/{id}/approve", "approve", self.decide(True)),
             Post("/console/answers/changes/{id}/refuse", "approve", self.decide(False)),
-            Post("/console/answers/changes/{id}/withdraw", "review", self.withdraw),
+            Post("/console/answers/changes/{id}/withdraw", "review", self.withdraw, "Take your change back? Its wording stays in the history of the answer."),
         ]
 
     async def list(self, request: Request, session: StaffSession) -> Response:
@@ -64,6 +64,7 @@ class AnswerPages:
             raise NO_ANSWER
         changes = await to_thread.run_sync(self._changes.of, topic)
         waiting = next((change for change in changes if change.state == "proposed"), None)
+        proposed = shown.pop("proposed", {})
         return self._frame.page(
             "console/answer.html",
             session,
@@ -73,6 +74,7 @@ class AnswerPages:
             told=[(area.name, role, answers.wording(topic, area, role)) for area in areas.values() for role in ("parent", "school")],
             changes=changes,
             waiting=waiting,
+            lost=shown.pop("lost", {}) or (proposed if waiting else {}),
             compared=[(name, compare(waiting.was[name], waiting.becomes[name])) for name in FIELDS if waiting.was[name] != waiting.becomes[name]] if waiting else [],
             hints=self._changes.hints(topic, waiting.becomes) if waiting else [],
             compare=compare,
@@ -88,7 +90,8 @@ class AnswerPages:
         try:
             await to_thread.run_sync(self._changes.propose, topic, given, form.get("reason", ""), session.staff)
         except Refused as refused:
-            return await self._answer(topic, session, 422, problem=str(refused), form={**wording_of(self._frame.signpost.answers[topic]), **given}, reason=form.get("reason", ""))
+            kept = {**wording_of(self._frame.signpost.answers[topic]), **given}
+            return await self._answer(topic, session, 422, problem=str(refused), form=kept, reason=form.get("reason", ""), proposed=written({**given, "reason": form.get("reason", "")}))
         await self._frame.record(request, session, "answer_change_proposed", topic)
         return RedirectResponse(f"/console/answers/{topic}?done=proposed", 303)
 
@@ -109,7 +112,7 @@ class AnswerPages:
             change: AnswerChange = await to_thread.run_sync(end, request.path_params["id"])
         except Refused as refused:
             if form.get("topic", "") in self._frame.signpost.answers:
-                return await self._answer(form["topic"], session, 409, problem=str(refused))
+                return await self._answer(form["topic"], session, 409, problem=str(refused), lost=written({"comment": form.get("comment", "")}))
             raise Problem(409, "change", str(refused)) from None
         await self._frame.record(request, session, f"answer_change_{change.state}", change.topic)
         return RedirectResponse(f"/console/answers/{change.topic}?done={change.state}", 303)

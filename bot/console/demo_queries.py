@@ -38,13 +38,13 @@ SHARES = {
     "new": 12, "started": 18, "asked": 12, "replied": 20, "unread": 8, "refused": 5, "unknown": 2, "partly": 6, "reopened": 10, "to_read": 3,
     "confirmed": 58, "silent": 14, "withdrawn": 12, "closed": 10, "late": 6, "explained": 4,
 }  # fmt: skip
-TOPICS = {
-    "ehcp_not_delivered": 9, "waiting_time": 6, "referral_rejected": 6, "core_offer_discharge": 6, "talk_to_person": 6, "bounced": 4, "ehcp_over_core": 4,
-    "explain_decision": 4, "equipment": 3, "ehcp_disagree": 3, "complaint": 3, "core_offer_return": 3, "school_bought_therapy": 2, "private_report": 2,
-    "personal_budget": 2, "referral_status": 4, "lead_professional_mine": 3,
+BOT_TOPICS = {
+    "core_offer_funding": 5, "ehcp_timescales": 5, "sendiass": 3, "private_therapy": 4, "independent_providers": 4, "core_offer_limits": 4, "consent": 3,
+    "waiting_time": 5, "core_offer_discharge": 4, "core_offer_return": 3, "ehcp_not_delivered": 4, "ehcp_over_core": 4, "private_report": 2, "equipment": 2,
 }  # fmt: skip
-BOT_TOPICS = {**TOPICS, "core_offer_funding": 5, "ehcp_timescales": 5, "sendiass": 3, "private_therapy": 4, "independent_providers": 4, "core_offer_limits": 4, "consent": 3}
-LANGUAGES = ("en",) * 22 + ("pl", "ar", "pt")
+OTHER_LANGUAGE, UNCLEAR = 0.06, 0.04
+# endings whose query needs a certain topic: clinical wording takes a second reader, a body explains what was decided
+TOPIC_OF = {"to_read": ("feeding",), "explained": ("explain_decision", "ehcp_over_core", "bounced")}
 BOT_ONLY = 1.5
 
 
@@ -85,6 +85,9 @@ class Demo:
         self._random, self._queries = Random(seed), queries
         self._words = read_yaml(ROOT / "data" / "demo.yml")
         self._examples = _examples()
+        self._about = {topic: group for group in self._words["about"] for topic in group["topics"]}
+        self._asked_about = {topic: group["topics"][topic]["share"] for topic, group in self._about.items()}
+        self._topics: dict[str, str] = {}
         self._later: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = count()
         parts = (self.signpost.database, self._clock, self.signpost.masker)
@@ -154,6 +157,20 @@ class Demo:
         for day in range(WEEKS * 7):
             morning = (begin + timedelta(days=day)).astimezone(LONDON).replace(hour=8, minute=5)
             self._at(morning, self._round)
+        self._at(self._end - timedelta(days=3), self._goes_on_leave)
+        self._at(self._end - timedelta(days=2), self._rereads)
+
+    def _goes_on_leave(self) -> None:
+        """A lead is away: their deputy has what was theirs."""
+        today = self._clock.today()
+        self.signpost.office.supervision.add_leave(self._somebody("lead").id, today, today + timedelta(days=9), self._somebody("manager").name)
+
+    def _rereads(self) -> None:
+        """Answers were read again: one is confirmed, another waits for a second person."""
+        changes, topics = self.signpost.answer_changes, [topic for topic in sorted(self._about) if topic in self.signpost.answers]
+        first, second = self._random.sample(topics, 2)
+        changes.decide(changes.propose(first, {}, self._words["reread"], self._somebody("lead")), self._somebody("manager"), True)
+        changes.propose(second, {}, self._words["reread"], self._somebody("lead"))
 
     def _asked_at(self, ending: str) -> datetime:
         """When a query was asked, so that there was time for its end."""
@@ -181,7 +198,7 @@ class Demo:
 
     # families
 
-    def _talk(self, topic: str, channel: str = "web") -> tuple[str, Any, str]:
+    def _talk(self, text: str, channel: str = "web") -> tuple[str, Any, str]:
         """A conversation that begins with a question: its id, what was accepted, and its area."""
         area, role = self._random.choice(("somerset", "somerset", "hampshire")), self._random.choice(("parent",) * 5 + ("school",))
         log = self.signpost.log
@@ -191,7 +208,7 @@ class Demo:
             conversation = log.for_address(channel, str(self._random.randrange(10**8, 10**9)), area, role)
         if self._random.random() < 0.3:
             self._name_school(conversation, area)
-        return conversation, log.accept(conversation, new_id(), self._random.choice(self._examples[topic])), area
+        return conversation, log.accept(conversation, new_id(), text), area
 
     def _name_school(self, conversation: str, area: str) -> None:
         with self.signpost.database.write() as session:
@@ -204,8 +221,11 @@ class Demo:
 
     def _chats(self) -> None:
         """A conversation that the bot deals with alone."""
+        if self._random.random() < UNCLEAR:
+            self._misread(self._random.choice(self._words["unclear"]))
+            return
         topic = _drawn(self._random, BOT_TOPICS)
-        conversation, accepted, area = self._talk(topic, self._random.choice(("web", "web", "web", "telegram")))
+        conversation, accepted, area = self._talk(self._random.choice(self._examples[topic]), self._random.choice(("web", "web", "web", "telegram")))
         sure = round(self._random.uniform(0.3, 0.98), 2)
         if sure < 0.45:
             said = [Outbound(self.signpost.answers.say("ask_back"), outcome="clarify")]
@@ -213,53 +233,68 @@ class Demo:
             wording = self.signpost.answers.wording(topic, self.signpost.areas[area])
             said = [Outbound(wording.text, outcome="answer", topic=topic, sources=tuple(source.as_json() for source in wording.sources))]
         self.signpost.log.finish(accepted.message_id, said, self._understood(topic, sure))
-        self._look_through(conversation, accepted.seq, sure)
+        self._look_through(conversation)
 
-    def _look_through(self, conversation: str, seq: int, sure: float) -> None:
+    def _misread(self, unclear: dict[str, str]) -> None:
+        """A message that the bot took for something else: it asks back, and a reviewer says what it was about."""
+        conversation, accepted, _ = self._talk(unclear["text"])
+        understood = self._understood(unclear["taken_for"], round(self._random.uniform(0.25, 0.44), 2))
+        self.signpost.log.finish(accepted.message_id, [Outbound(self.signpost.answers.say("ask_back"), outcome="clarify")], understood)
+        self._propose(conversation, accepted.seq, unclear)
+
+    def _look_through(self, conversation: str) -> None:
         reviewer = self._somebody("coordinator")
         if self._random.random() < 0.35:
             self._reviews.mark_reviewed(conversation, reviewer, True)
         elif self._random.random() < 0.06:
             self._reviews.flag(conversation, True)
-        if sure < 0.4 and self._random.random() < 0.15:
-            self._propose(conversation, seq)
 
-    def _propose(self, conversation_id: str, seq: int) -> None:
+    def _propose(self, conversation_id: str, seq: int, unclear: dict[str, str]) -> None:
         with self.signpost.database.read() as session:
             conversation = session.get_one(Conversation, conversation_id)
             message = session.scalars(select(Message).where(Message.conversation_id == conversation_id, Message.seq == seq)).one()
         try:
-            text = f"{self._proposals.masked(message.text)} can you say more"
-            self._proposals.propose(conversation, message, text, "waiting_time", "consent", self._somebody("lead"))
+            self._proposals.propose(conversation, message, self._proposals.masked(message.text), unclear["topic"], unclear["taken_for"], self._somebody("lead"))
         except NotDone:
             return
 
     def _asks(self, ending: str) -> None:
         """A question that goes to a person, and what becomes of it."""
         is_telegram = ending in ("refused", "unknown") or self._random.random() < 0.15
-        topic = "feeding" if ending == "to_read" else _drawn(self._random, TOPICS)
+        topic = self._random.choice(TOPIC_OF[ending]) if ending in TOPIC_OF else _drawn(self._random, self._asked_about)
+        language, text, summaries = self._question(ending, topic)
+        is_read = topic == "bounced" or ending in TOPIC_OF or self._random.random() < 0.7
         kind = "priority" if topic == "bounced" else "urgent" if ending == "new" and self._random.random() < 0.15 else "ordinary"
-        conversation, accepted, _ = self._talk(topic, "telegram" if is_telegram else "web")
-        reason = self._random.choice(("unresolved", "case", "case"))
-        card = self.signpost.desk.open(conversation, accepted.seq, reason=reason, topic=topic, kind=kind, language=self._random.choice(LANGUAGES))
-        sure = round(self._random.uniform(0.2, 0.9), 2)
-        said = Outbound(self.signpost.answers.say("handed_over", **card.words()), outcome="handoff", topic=topic, query_id=card.id)
+        conversation, accepted, _ = self._talk(text, "telegram" if is_telegram else "web")
+        known = topic if is_read else None
+        card = self.signpost.desk.open(conversation, accepted.seq, reason="case" if is_read else "unresolved", topic=known, kind=kind, language=language)
+        said = Outbound(self.signpost.answers.say("handed_over", **card.words()), outcome="handoff", topic=known, query_id=card.id)
+        sure = round(self._random.uniform(0.5, 0.95) if is_read else self._random.uniform(0.2, 0.44), 2)
         self.signpost.log.finish(accepted.message_id, [said], self._understood(topic, sure))
+        self._topics[card.id] = topic
         if ending == "refused":
             self._telegram.refusing.add(conversation)
         if ending == "unknown":
             self._telegram.losing.add(conversation)
-        self._keep_notes(card.id, conversation)
+        self._keep_notes(card.id, conversation, summaries)
         getattr(self, f"_{ending}")(card.id, conversation)
 
-    def _keep_notes(self, id: str, conversation: str) -> None:
-        member = self._somebody("lead")
+    def _question(self, ending: str, topic: str) -> tuple[str, str, Sequence[str]]:
+        """What is asked: its language, its words, and summaries that fit."""
+        if ending not in TOPIC_OF and self._random.random() < OTHER_LANGUAGE:
+            language = self._random.choice(list(self._words["languages"]))
+            other = self._words["languages"][language]
+            return language, other["text"], [other["summary"]]
+        return "en", self._random.choice(self._examples[topic]), self._about[topic]["topics"][topic]["summaries"]
+
+    def _keep_notes(self, id: str, conversation: str, summaries: Sequence[str]) -> None:
+        member, group = self._lead(id), self._about[self._topics[id]]
         if self._random.random() < 0.35:
-            self._notebook.summarise(id, self._random.choice(self._words["summaries"]), member)
+            self._notebook.summarise(id, self._random.choice(summaries), member)
         if self._random.random() < 0.4:
-            self._notebook.tag(conversation, self._random.choice(self._words["tags"]), member)
+            self._notebook.tag(conversation, self._random.choice(group["tags"]), member)
         if self._random.random() < 0.3:
-            self._in(20, lambda: self._notebook.add_note(id, self._random.choice(self._words["notes"]), member))
+            self._in(20, lambda: self._notebook.add_note(id, self._random.choice(group["notes"]), member))
 
     # staff
 
@@ -289,7 +324,7 @@ class Demo:
             read_to = session.get_one(Conversation, query.conversation_id).last_seq
             questions = replies.open_questions(session, id)
         marks = {q.id: self._random.choice(("answered",) * 4 + ("partly",)) for q in questions} if kind == "answer" else {}
-        text = self._random.choice(self._words["replies"][kind]).strip()
+        text = self._random.choice(self._about[self._topics[id]]["replies"][kind]).strip()
         replies.send(ReplyForm(id, text, new_id(), read_to, query.version, kind, marks), self._lead(id))
 
     def _answered(self, id: str, conversation: str, hours: float = 30) -> None:
@@ -355,7 +390,7 @@ class Demo:
 
     def _explained(self, id: str, conversation: str) -> None:
         self._in(6, lambda: self._start(id))
-        self._in(12, lambda: self.signpost.office.supervision.ask_to_explain(id, "council", self._words["explain"], self._lead(id)))
+        self._in(12, lambda: self.signpost.office.supervision.ask_to_explain(id, "council", self._about[self._topics[id]]["explain"], self._lead(id)))
 
     def _confirmed(self, id: str, conversation: str) -> None:
         hours = self._random.choice((12, 20, 30, 60, 100))

@@ -33,7 +33,7 @@ class InboxPages:
             Get("/console/alerts", "read", self.alerts),
             Post("/console/alerts/{id}/acknowledge", "read", self.acknowledge),
             Post("/console/views", "read", self.save_view),
-            Post("/console/views/{id}/remove", "read", self.remove_view),
+            Post("/console/views/{id}/remove", "read", self.remove_view, "Remove this saved view? The queries in it stay where they are."),
         ]
 
     async def inbox(self, request: Request, session: StaffSession) -> Response:

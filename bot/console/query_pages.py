@@ -16,7 +16,7 @@ from bot.casework.supervision import BODIES, Refused
 from bot.channels.problems import Problem
 from bot.clock import new_id
 from bot.console.acts import ASKS, PERMISSIONS, QUIET, Acts
-from bot.console.frame import BAD_TOKEN, COOKIE, Form, FormHandler, Frame, Get, Post, number
+from bot.console.frame import BAD_TOKEN, COOKIE, Form, FormHandler, Frame, Get, Post, number, written
 from bot.console.presence import Colleague, Presences
 from bot.console.query_page import QueryReader, QueryView, Snapshot
 from bot.pages.rendering import render
@@ -74,7 +74,7 @@ class QueryPages:
         """The page of a query. Messages after number `seen` are marked as new to the reader."""
         answers = self._signpost.answers
         topics = sorted(((answer.topic, answer.title) for answer in answers), key=lambda pair: pair[1])
-        known: dict[str, Any] = dict(problem="", done="", acted="", typed={}, marks={}, reply_kind="answer", preview=False)
+        known: dict[str, Any] = dict(problem="", done="", acted="", typed={}, lost={}, marks={}, reply_kind="answer", preview=False)
         return self._frame.page(
             "console/query.html",
             session,
@@ -108,7 +108,9 @@ class QueryPages:
     async def _again(self, request: Request, session: StaffSession, problem: str, status: int = 409, **shown: Any) -> Response:
         view = await self._view(request, session)
         draft = await to_thread.run_sync(self._signpost.replies.draft, view.query.id, session.staff.id)
-        return self._page(session, view, draft, status, problem=problem, **shown)
+        typed = shown.get("typed", {})
+        lost = {} if _still_asks(view, shown.get("acted", ""), typed) else written(typed)
+        return self._page(session, view, draft, status, problem=problem, lost=lost, **shown)
 
     # the reply
 
@@ -249,6 +251,18 @@ class _Told:
             self._version = now.query.version
             events.append(ServerSentEvent(json.dumps({"version": now.query.version, "state": now.query.state}), event="changed"))
         return events
+
+
+def _still_asks(view: QueryView, acted: str, typed: Form) -> bool:
+    """Whether the page still has the form of an act, which then holds what was typed."""
+    about = typed.get("about", "")
+    if acted == "explanation-answered":
+        return view.query.is_open and any(request.id == about and request.state == "asked" for request in view.explanations)
+    if acted == "reached":
+        return any(trouble.id == about for trouble in view.troubles)
+    if acted == "send-back":
+        return view.under_way is not None and view.under_way.id == about and view.under_way.state == "to_read"
+    return view.query.is_open or acted not in ("hand-over", "promise", "close", "explain", "school")
 
 
 def _colleague(colleague: Colleague) -> str:

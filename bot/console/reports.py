@@ -216,7 +216,7 @@ class Reports:
         return _bars("urgent", "Emergency lines shown", finding, "Topic", [self._title(r) for r in rows], {"Times": [number[r] for r in rows]})
 
     def _by_area(self, scope: "_Scope") -> Figure:
-        number = scope.queries(Query.area)
+        number, unresolved = scope.queries(Query.area), scope.queries(Query.area, Query.reason == "unresolved")
         passed = [area for area, _ in number.most_common()]
         begun = Counter({area: n for area, n in scope.rows(
             select(Conversation.area, func.count()).where(scope.conversations, scope.span.within(Conversation.created_at)).group_by(Conversation.area)
@@ -224,7 +224,8 @@ class Reports:
         rows = list(dict.fromkeys([*passed, *(area for area, _ in begun.most_common())]))
         names = [self._areas[r].name if r in self._areas else "No area named" if not r else r for r in rows]
         finding = f"Questions came from {_named(name for name in names)}." if rows else "Nothing was asked."
-        return Figure("areas", "Areas", finding, "Area", names, [Series("Conversations", counts([begun[r] for r in rows])), Series("Questions to a person", counts([number[r] for r in rows]))], "table")  # fmt: skip
+        columns = {"Conversations": begun, "Questions to a person": number, "The bot had no answer": unresolved}
+        return Figure("areas", "Areas", finding, "Area", names, [Series(name, counts([of[r] for r in rows])) for name, of in columns.items()], "table")
 
 
 class _Scope:
@@ -307,7 +308,7 @@ def _plain(number: int) -> str:
 
 
 def _many(number: int, thing: str) -> str:
-    return f"{_plain(number)} {thing}{'' if number == 1 else 's'}"
+    return f"{_plain(number)} {thing}s"  # never the singular: it would tell a hidden 1
 
 
 def _each(number: int, span: Span) -> str:

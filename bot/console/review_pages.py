@@ -14,7 +14,7 @@ from bot.casework.supervision import Refused
 from bot.channels.problems import Problem
 from bot.console.clusters import clusters
 from bot.console.examples import Examples
-from bot.console.frame import Form, FormHandler, Frame, Get, Post, number
+from bot.console.frame import Form, FormHandler, Frame, Get, Post, number, written
 from bot.console.notebook import Notebook
 from bot.console.query_page import Said
 from bot.console.review import VIEWS, ConversationView, ReviewChoice, Reviews
@@ -149,7 +149,7 @@ class ReviewPages:
 
     async def _examples(self, session: StaffSession, state: str, status: int = 200, **shown: Any) -> Response:
         proposals = await to_thread.run_sync(self.examples.listed, session.staff, state)
-        return self._frame.page("console/examples.html", session, status, proposals=proposals, state=state, states=STATES, **{"problem": "", "done": "", **shown})
+        return self._frame.page("console/examples.html", session, status, proposals=proposals, state=state, states=STATES, **{"problem": "", "done": "", "lost": {}, **shown})
 
     def decide(self, approved: bool) -> FormHandler:
         """The handler of a second person's decision."""
@@ -158,7 +158,7 @@ class ReviewPages:
             try:
                 decided = await to_thread.run_sync(self.examples.decide, request.path_params["id"], session.staff, approved, form.get("comment", ""))
             except Refused as refused:
-                return await self._examples(session, "proposed", 409, problem=str(refused))
+                return await self._examples(session, "proposed", 409, problem=str(refused), lost=written({"comment": form.get("comment", "")}))
             await self._frame.record(request, session, f"example_{decided.state}", decided.id, topic=decided.topic)
             return RedirectResponse(f"/console/review/examples?done={decided.state}", 303)
 

@@ -1,6 +1,7 @@
 // What the console adds for browsers with JavaScript: drafts kept while writing, news that move nothing, a query that is live.
 const KEEP_AFTER = 2500
 const NEWS_EVERY = 20000
+const TELL_AFTER = 5000
 
 function plural(number, one, many) {
   return number === 1 ? `1 ${one}` : `${number} ${many}`
@@ -17,8 +18,9 @@ function keepDrafts(form) {
     if (text === kept) return
     const body = new URLSearchParams({ csrf: form.elements.csrf.value, text })
     try {
-      const answer = await fetch(form.dataset.draft, { method: 'POST', body })
-      if (answer.status === 401) told.textContent = 'You are signed out. Copy your reply, then sign in again.'
+      const answer = await fetch(form.dataset.draft, { method: 'POST', body, redirect: 'error' })
+      if (answer.status === 401) told.textContent = 'You are signed out, so your draft is not kept. Copy your reply, then sign in again.'
+      else if (answer.status === 403 || answer.status === 404) told.textContent = 'This page is out of date, so your draft is not kept. Copy your reply, then open the page again.'
       else if (!answer.ok) throw new Error(String(answer.status))
       else {
         kept = text
@@ -26,7 +28,7 @@ function keepDrafts(form) {
       }
     } catch {
       told.textContent = 'Your draft is not kept: no connection. It is still here; we try again.'
-      waiting = setTimeout(keep, KEEP_AFTER * 2)
+      waiting ??= setTimeout(keep, KEEP_AFTER * 2)
     }
   }
   box.addEventListener('input', () => {
@@ -60,6 +62,7 @@ function goLive(list, draft) {
   const here = document.querySelector('[data-here]')
   const typing = document.querySelector('[data-typing]')
   const changed = document.querySelector('[data-changed]')
+  const cut = document.querySelector('[data-cut]')
   const news = new Set()
   const events = new EventSource(`${list.dataset.live}?after=${list.dataset.after}&version=${list.dataset.version}`)
   function tell() {
@@ -94,6 +97,15 @@ function goLive(list, draft) {
     news.add('This query has changed since you opened it.')
     tell()
   })
+  let lost = null
+  events.addEventListener('error', () => {
+    lost ??= setTimeout(() => { cut.textContent = 'No connection at present. What is new shows here when it is back.' }, TELL_AFTER)
+  })
+  events.addEventListener('open', () => {
+    clearTimeout(lost)
+    lost = null
+    cut.textContent = ''
+  })
   events.addEventListener('signed-out', () => {
     events.close()
     news.add('You are signed out. Copy your reply, then sign in again.')
@@ -102,16 +114,34 @@ function goLive(list, draft) {
   addEventListener('pagehide', () => events.close())
 }
 
+// A form that is sent takes along what it holds. The reply is kept as a draft first; of other half-written forms the browser asks.
+function guard(draft) {
+  let leaving = null
+  document.addEventListener('submit', async (event) => {
+    if (event.defaultPrevented || event.target.method !== 'post') return
+    if (draft?.isUnsaved() && !event.target.dataset.draft) {
+      event.preventDefault()
+      await draft.keep()
+      if (draft.isUnsaved()) return
+      event.target.requestSubmit(event.submitter)
+      return
+    }
+    leaving = event.target
+  })
+  function isHalfWritten(field) {
+    return field.form !== leaving && field.form.method === 'post' && !field.form.dataset.draft && field.value !== field.defaultValue
+  }
+  addEventListener('beforeunload', (event) => {
+    const typed = [...document.querySelectorAll('main form textarea, main form input:not([type=hidden], [type=checkbox], [type=radio], [type=password])')]
+    if ((draft?.isUnsaved() && !leaving?.dataset.draft) || typed.some(isHalfWritten)) event.preventDefault()
+  })
+  addEventListener('pageshow', () => { leaving = null })
+}
+
 const form = document.querySelector('form[data-draft]')
 const draft = form ? keepDrafts(form) : null
 const line = document.querySelector('[data-news]')
 if (line) watchNews(line)
 const list = document.querySelector('[data-live]')
 if (list) goLive(list, draft)
-if (form) {
-  let sending = false
-  form.addEventListener('submit', () => { sending = true })
-  addEventListener('beforeunload', (event) => {
-    if (!sending && draft.isUnsaved()) event.preventDefault()
-  })
-}
+guard(draft)

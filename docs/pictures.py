@@ -1,14 +1,18 @@
-"""The README's pictures, taken from a running system: `make pictures`."""
+"""The pictures of README.md and console.md, taken from running systems: `make pictures`."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from bot.running import Running, running
+from bot.settings import ROOT
 
 IMAGES = Path(__file__).parent / "images"
 QUESTIONS = [
@@ -44,19 +48,40 @@ def widget(page: Page, system: Running) -> None:
     page.screenshot(path=IMAGES / "widget.png")
 
 
-def console(page: Page, system: Running, lead: str) -> None:
-    """Sign in as the lead and take the picture of the query."""
-    line = next(line for line in system.output.read_text().splitlines() if line.rstrip().endswith(lead))
+def sign_in(page: Page, url: str, sign_ins: str, name: str) -> None:
+    """Sign in as somebody, with what was printed for them."""
+    line = next(line for line in sign_ins.splitlines() if line.rstrip().endswith(name))
     email, password = line.split()[:2]
-    page.goto(f"{system.url}/console/sign-in")
+    page.goto(f"{url}/console/sign-in")
     page.locator("input[name=email]").fill(email)
     page.locator("input[name=password]").fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/console")
-    page.screenshot(path=IMAGES / "inbox.png", full_page=True)
+
+
+def console(page: Page, system: Running, lead: str) -> None:
+    """Sign in as the lead and take the picture of the query."""
+    sign_in(page, system.url, system.output.read_text(), lead)
     page.locator('a[href^="/console/queries/"]').first.click()
     page.get_by_text("The promise").first.wait_for()
     page.screenshot(path=IMAGES / "console.png", full_page=True)
+
+
+def busy_console(browser: Browser) -> None:
+    """The console of a made-up past: the inbox, wide and narrow, and the reports."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "SIGNPOST_DATA_DIR": folder}
+        made = subprocess.run([sys.executable, "-m", "bot.cli", "demo"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        with running(data_dir=folder) as system:
+            for name, width, height in (("inbox", 1280, 900), ("inbox-narrow", 320, 800)):
+                page = browser.new_context(viewport={"width": width, "height": height}).new_page()
+                sign_in(page, system.url, made.stdout, "Hazel Oakenfold")
+                page.screenshot(path=IMAGES / f"{name}.png")
+            page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+            sign_in(page, system.url, made.stdout, "Tansy Goldfinch")
+            page.goto(f"{system.url}/console/reports")
+            page.locator(".app-figures").scroll_into_view_if_needed()
+            page.screenshot(path=IMAGES / "reports.png")
 
 
 def main() -> None:
@@ -65,12 +90,14 @@ def main() -> None:
     if executable is None:
         sys.exit("Chromium is not installed: apt-get install chromium")
     IMAGES.mkdir(exist_ok=True)
-    with running() as system, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=executable, args=arguments)
-        lead = chat(browser.new_context(viewport={"width": 640, "height": 900}).new_page(), system)
-        widget(browser.new_context(viewport={"width": 1280, "height": 860}).new_page(), system)
-        console(browser.new_context(viewport={"width": 1280, "height": 900}).new_page(), system, lead)
+        with running() as system:
+            lead = chat(browser.new_context(viewport={"width": 640, "height": 900}).new_page(), system)
+            widget(browser.new_context(viewport={"width": 1280, "height": 860}).new_page(), system)
+            console(browser.new_context(viewport={"width": 1280, "height": 900}).new_page(), system, lead)
+        busy_console(browser)
         browser.close()
 
 

@@ -201,6 +201,14 @@ def test_signing_in_leads_back_to_the_query(office):
     assert StaffBrowser(office.app).sign_in(next=f"/console/queries/{id}").headers["location"] == f"/console/queries/{id}"
 
 
+def test_signing_in_leads_back_to_the_list_with_its_filters(office):
+    list_of = "/console?view=overdue&topic=complaint&page=2"
+    asked = StaffBrowser(office.app).get(list_of).headers["location"]
+    form = StaffBrowser(office.app).get(asked)
+    assert hidden(form, "next") == list_of.replace("&", "&amp;")
+    assert StaffBrowser(office.app).sign_in(next=list_of).headers["location"] == list_of
+
+
 @pytest.mark.parametrize(
     "wrong", [{"email": "nonsense"}, {"role": "king"}, {"name": " "}, {"title": ""}, {"password": "short"}, {"email": "Wren.Larkspur@example.org"}]
 )

@@ -309,6 +309,54 @@ def test_two_people_on_one_query_see_each_other_and_cannot_overwrite(desk, site)
     assert second.get_by_label("Reply to the parent").input_value() == "From the manager"
 
 
+def test_a_note_takes_the_reply_that_is_being_written_along(desk, site):
+    id, lead, _ = ask(site)
+    page = desk(lead).open(f"/console/queries/{id}")
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.get_by_label("Reply to the parent").fill("Half a reply")
+    page.get_by_label("Add a note").fill("Rang the school")
+    page.get_by_role("button", name="Add the note").click()
+    page.get_by_text("The note is kept.").wait_for()
+    assert page.get_by_label("Reply to the parent").input_value() == "Half a reply" and asked == []
+
+
+def test_a_half_written_note_is_asked_about_before_the_page_goes(desk, site):
+    id, lead, _ = ask(site)
+    page = desk(lead).open(f"/console/queries/{id}")
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_label("Add a note").press_sequentially("Rang the")
+    page.get_by_label("Reply to the parent").fill("The whole reply")
+    page.get_by_role("button", name="Send reply").click()
+    page.wait_for_timeout(500)
+    assert asked == ["beforeunload"] and page.get_by_label("Add a note").input_value() == "Rang the"
+    with site.signpost.database.read() as session:
+        assert session.scalar(select(Reply.id).where(Reply.query_id == id)) is None, "nothing was sent"
+
+
+def test_a_lost_connection_is_told_and_so_is_its_return(desk, site):
+    id, lead, parent = ask(site)
+    page = desk(lead).open(f"/console/queries/{id}")
+    site.stop()
+    page.get_by_text("No connection at present.").wait_for()
+    site.start()
+    page.locator("[data-cut]:empty").wait_for(state="attached")
+    says(parent, "Still there?")
+    page.get_by_text("Still there?", exact=True).wait_for()
+
+
+def test_a_reply_of_an_earlier_session_is_given_back(desk, site):
+    id, lead, _ = ask(site)
+    first = desk(lead)
+    page = first.open(f"/console/queries/{id}")
+    page.get_by_label("Reply to the parent").fill("Written before")
+    first.context.add_cookies([{"name": "signpost_staff", "value": session_of(site, lead), "url": f"{site.url}/console"}])
+    page.get_by_role("button", name="Send reply").click()
+    page.get_by_text("This form is out of date").wait_for()
+    assert page.get_by_label("Text").input_value() == "Written before"
+
+
 def test_a_reviewed_answer_is_inserted_and_can_be_changed(desk, site):
     id, lead, _ = ask(site)
     page = desk(lead, java_script_enabled=False).open(f"/console/queries/{id}")

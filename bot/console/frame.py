@@ -6,7 +6,7 @@ import hmac
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from anyio import to_thread
 from starlette.requests import Request
@@ -115,7 +115,8 @@ class Frame:
         async def checked(request: Request) -> Response:
             session = await self.session(request, by_itself)
             if session is None:
-                return RedirectResponse(f"/console/sign-in?next={request.url.path}", 303)
+                onward = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+                return RedirectResponse(f"/console/sign-in?next={quote(onward)}", 303)
             if not may(session.staff, permission):
                 security_event("page_refused", staff=session.staff_id, permission=permission)
                 raise NOT_YOUR_PAGE

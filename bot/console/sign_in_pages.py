@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -21,7 +23,8 @@ from bot.store.tables import StaffSession
 
 FORM_COOKIE = "signpost_sign_in"
 CODE, SET_UP = "/console/sign-in/code", "/console/sign-in/set-up"
-_INSIDE = ("/console/queries/", "/console/review", "/console/answers", "/console/reports", "/console/admin", "/console/account")
+LONGEST_ONWARD = 600
+_INSIDE = ("/console?", "/console/queries/", "/console/review", "/console/answers", "/console/reports", "/console/admin", "/console/account")
 
 
 class SignInPages:
@@ -78,7 +81,7 @@ class SignInPages:
             return self._form(request, onward, getattr(refused, "status", 401), email, str(refused))
         half = await to_thread.run_sync(self._sign_in.half, token)
         if half is not None:
-            answer = RedirectResponse(f"{CODE if half.stage == 'second_step' else SET_UP}?next={onward}", 303)
+            answer = RedirectResponse(f"{CODE if half.stage == 'second_step' else SET_UP}?next={quote(onward)}", 303)
             self._frame.cookies.write(answer, COOKIE, token, int(HALF_SESSION.total_seconds()))
             return answer
         return await self._in(request, RedirectResponse(onward, 303), token, "password")
@@ -189,5 +192,5 @@ def _who(typed: str) -> dict[str, str]:
 
 def inside(path: str) -> str:
     """Where to go after signing in: a page of the console, nothing else."""
-    plain = "//" not in path and "\\" not in path and ".." not in path and "?" not in path and path.isascii() and path.isprintable()
+    plain = "//" not in path and "\\" not in path and ".." not in path and path.isascii() and path.isprintable() and len(path) <= LONGEST_ONWARD
     return path if plain and path.startswith(_INSIDE) else PATH

@@ -152,7 +152,7 @@ def pages_of(site) -> dict[str, str]:
     return {
         **{f"query {name}": f"/console/queries/{id}" for name, id in found.items()},
         **{f"view {view}": f"/console?view={view}" for view in ("mine", "all", "overdue", "waiting", "undelivered", "closed")},
-        "search": "/console?search=hydro", "search nothing": "/console?search=zzzz", "filter": "/console?view=all&kind=ordinary", "alerts": "/console/alerts",
+        "search": "/console?search=discharge", "search nothing": "/console?search=zzzz", "filter": "/console?view=all&kind=ordinary", "alerts": "/console/alerts",
         "review": "/console/review?view=all", "conversation": f"/console/review/{conversation}", "unclear": "/console/review/not-understood",
         "examples": "/console/review/examples", "answers": "/console/answers", "answer": "/console/answers/core_offer_return",
         "reports": "/console/reports", "month": "/console/reports/month", "account": "/console/account", "second step": "/console/account/second-step",

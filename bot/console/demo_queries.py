@@ -88,6 +88,7 @@ class Demo:
         self._about = {topic: group for group in self._words["about"] for topic in group["topics"]}
         self._asked_about = {topic: group["topics"][topic]["share"] for topic, group in self._about.items()}
         self._topics: dict[str, str] = {}
+        self._unclear, self._urgent = list(self._words["unclear"]), list(self._words["urgent"])
         self._later: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = count()
         parts = (self.signpost.database, self._clock, self.signpost.masker)
@@ -174,8 +175,8 @@ class Demo:
 
     def _asked_at(self, ending: str) -> datetime:
         """When a query was asked, so that there was time for its end."""
-        days = {"new": (0.05, 1.5), "started": (1, 6), "asked": (2, 8), "replied": (1.5, 6), "unread": (1, 3), "refused": (2, 9), "unknown": (2, 9), "to_read": (0.6, 3),
-                "partly": (4, 12), "reopened": (4, 14), "late": (9, 16), "explained": (3, 9), "silent": (38, 54)}.get(ending, (9, 54))  # fmt: skip
+        days = {"new": (0.05, 1.5), "started": (0.5, 3), "asked": (2, 8), "replied": (1.5, 6), "unread": (1, 3), "refused": (2, 9), "unknown": (2, 9), "to_read": (0.6, 3),
+                "partly": (3.5, 6), "reopened": (3.5, 6), "late": (9, 16), "explained": (3, 9), "silent": (38, 54)}.get(ending, (9, 54))  # fmt: skip
         at = self._end - timedelta(days=self._random.uniform(*days))
         local = at.astimezone(LONDON)
         return local.replace(hour=self._random.choice((7, 8, 9, 10, 11, 12, 13, 15, 16, 18, 19, 20, 21, 22))) if ending != "new" else local
@@ -221,8 +222,8 @@ class Demo:
 
     def _chats(self) -> None:
         """A conversation that the bot deals with alone."""
-        if self._random.random() < UNCLEAR:
-            self._misread(self._random.choice(self._words["unclear"]))
+        if self._unclear and self._random.random() < UNCLEAR:
+            self._misread(self._unclear.pop())
             return
         topic = _drawn(self._random, BOT_TOPICS)
         conversation, accepted, area = self._talk(self._random.choice(self._examples[topic]), self._random.choice(("web", "web", "web", "telegram")))
@@ -258,13 +259,27 @@ class Demo:
         except NotDone:
             return
 
+    def _alarms(self) -> None:
+        """Somebody writes of danger: they get the emergency lines, and whoever is on call is asked to look."""
+        topic = self._urgent.pop()
+        urgent = self._words["urgent"][topic]
+        conversation, accepted, area = self._talk(urgent["text"])
+        card = self.signpost.desk.open(conversation, accepted.seq, reason="urgent", topic=topic, kind="urgent")
+        wording = self.signpost.answers.wording(topic, self.signpost.areas[area])
+        said = Outbound(wording.text, outcome="urgent", topic=topic, sources=tuple(source.as_json() for source in wording.sources), query_id=card.id)
+        self.signpost.log.finish(accepted.message_id, [said], self._understood(topic, 0.97))
+        self._notebook.summarise(card.id, urgent["summary"], self._lead(card.id))
+
     def _asks(self, ending: str) -> None:
         """A question that goes to a person, and what becomes of it."""
+        if ending == "new" and self._urgent and self._random.random() < 0.25:
+            self._alarms()
+            return
         is_telegram = ending in ("refused", "unknown") or self._random.random() < 0.15
         topic = self._random.choice(TOPIC_OF[ending]) if ending in TOPIC_OF else _drawn(self._random, self._asked_about)
         language, text, summaries = self._question(ending, topic)
         is_read = topic == "bounced" or ending in TOPIC_OF or self._random.random() < 0.7
-        kind = "priority" if topic == "bounced" else "urgent" if ending == "new" and self._random.random() < 0.15 else "ordinary"
+        kind = "priority" if topic == "bounced" else "ordinary"
         conversation, accepted, _ = self._talk(text, "telegram" if is_telegram else "web")
         known = topic if is_read else None
         card = self.signpost.desk.open(conversation, accepted.seq, reason="case" if is_read else "unresolved", topic=known, kind=kind, language=language)

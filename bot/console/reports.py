@@ -25,6 +25,8 @@ from bot.store.tables import Conversation, Message, Query, QueryEvent, Reply, St
 
 MOST_TOPICS = 15
 LONGEST_DAILY = 62
+# with few conversations a day most days would be hidden, so that weeks tell more
+FEWEST_WEEKLY, BUSY_DAY = 14, 20
 OFFICE_FROM, OFFICE_TO = 9, 17
 CHANNELS = {"web": "Web chat", "telegram": "Telegram"}
 OUTCOMES = {"answer": "Answered", "check": "Answered by a guide", "clarify": "Asked back", "handoff": "Passed to a person", "urgent": "Emergency lines given", "out": "Out of scope", "talk": "Small talk"}  # fmt: skip
@@ -111,7 +113,7 @@ class Reports:
     def _conversations(self, scope: "_Scope") -> Figure:
         spoken = exists().where(Message.conversation_id == Conversation.id, Message.author == "parent")
         begun = scope.rows(select(Conversation.created_at, Conversation.channel).where(scope.conversations, scope.span.within(Conversation.created_at), spoken))
-        by_week = scope.span.days > LONGEST_DAILY
+        by_week = scope.span.days > LONGEST_DAILY or scope.span.days >= FEWEST_WEEKLY and len(begun) < BUSY_DAY * scope.span.days
         slots = _slots(scope.span, by_week)
         number = Counter((channel, _slot(at.astimezone(LONDON).date(), scope.span, by_week)) for at, channel in begun)
         channels = [channel for channel in CHANNELS if any(c == channel for c, _ in number)] or ["web"]

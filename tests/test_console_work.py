@@ -268,6 +268,20 @@ def test_what_was_typed_into_a_form_that_is_gone_is_given_back(office):
     assert late.status_code == 409 and "has ended" in late.text and "The therapist is away" in late.text
 
 
+def test_a_reply_that_did_not_arrive_is_marked_in_the_list_and_on_its_page(office):
+    id, conversation = office.ask()
+    browser = office.desk_of("Mo Carter")
+    browser.reply(browser.read(id), id, "Here is the answer.")
+    assert "Not delivered" not in browser.get("/console?view=waiting").text
+    with office.signpost.database.write() as session:
+        sent = select(Delivery).join(Message, Message.id == Delivery.message_id).where(Message.conversation_id == conversation, Message.author == "staff")
+        delivery = session.scalars(sent).one()
+        delivery.state, delivery.problem = "refused", "the parent has blocked the bot"
+    for path in ("/console?view=waiting", f"/console/queries/{id}"):
+        assert ">Not delivered</strong>" in browser.get(path).text
+    assert "The parent has blocked the bot." in browser.read(id).text
+
+
 def test_a_reply_that_another_overtook_is_still_there_to_be_read(office):
     id, _ = office.ask()
     first, second = office.desk_of("Wren Larkspur"), office.desk_of("Mo Carter")

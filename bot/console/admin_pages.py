@@ -70,7 +70,10 @@ class AdminPages:
     async def staff(self, request: Request, session: StaffSession) -> Response:
         """Everybody, who is on call, who is away and who stands in."""
         entries = await to_thread.run_sync(self._directory.entries)
-        return self._frame.page("console/staff.html", session, entries=entries, done=request.query_params.get("done", ""))
+        return self._frame.page("console/staff.html", session, entries=entries, team_names=self._team_names(), done=request.query_params.get("done", ""))
+
+    def _team_names(self) -> dict[str, str]:
+        return {team["id"]: team["name"] for area in self._signpost.areas.values() for team in area.teams}
 
     async def new(self, request: Request, session: StaffSession) -> Response:
         """The form for somebody new."""
@@ -192,7 +195,7 @@ class AdminPages:
     async def teams(self, request: Request, session: StaffSession) -> Response:
         """The teams of the areas' files, with who is in them."""
         entries = await to_thread.run_sync(self._directory.entries)
-        return self._frame.page("console/teams.html", session, areas=self._signpost.areas, entries=[e for e in entries if e.member.active])
+        return self._frame.page("console/teams.html", session, areas=self._signpost.areas, entries=[e for e in entries if e.member.active], known=self._team_names())
 
     # lists and rules
 

@@ -51,8 +51,13 @@ class AnswerPages:
         counts = {"all": len(listed), "waiting": sum(e.waits for e in listed), "old": sum(e.out_of_date for e in listed)}
         shown = [e for e in listed if (view != "waiting" or e.waits) and (view != "old" or e.out_of_date) and (not section or e.section == section)]
         chosen = {"view": view if view in VIEWS else "all", "chosen_section": section}
+        titles = {each.answer.topic: self._titles(each.answer.topic) for each in shown}
         exported = await to_thread.run_sync(self._changes.to_export)
-        return self._frame.page("console/answers.html", session, listed=shown, views=VIEWS, counts=counts, sections=sections, to_export=len(exported), **chosen)
+        return self._frame.page("console/answers.html", session, listed=shown, views=VIEWS, counts=counts, sections=sections, to_export=len(exported), titles=titles, **chosen)
+
+    def _titles(self, topic: str) -> list[str]:
+        """The titles of an answer's sources, each once."""
+        return list(dict.fromkeys(source.title for source in self._frame.signpost.answers.sources_of(topic)))
 
     async def answer(self, request: Request, session: StaffSession) -> Response:
         """One answer as each area is told it, its sources, its history, and the form to change it."""
@@ -74,6 +79,7 @@ class AnswerPages:
             told=[(area.name, role, answers.wording(topic, area, role)) for area in areas.values() for role in ("parent", "school")],
             changes=changes,
             waiting=waiting,
+            titles=self._titles(topic),
             lost=shown.pop("lost", {}) or (proposed if waiting else {}),
             compared=[(name, compare(waiting.was[name], waiting.becomes[name])) for name in FIELDS if waiting.was[name] != waiting.becomes[name]] if waiting else [],
             hints=self._changes.hints(topic, waiting.becomes) if waiting else [],

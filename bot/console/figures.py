@@ -41,12 +41,18 @@ def total(numbers: Sequence[int]) -> Count:
 
 
 def share(part: int, whole: int) -> str:
-    """A share in per cent, or why there is none: the part or the rest is too small to be shown."""
-    if whole == 0:
-        return "none"
-    if 0 < part < FEWEST or 0 < whole - part < FEWEST:
-        return "too few to say"
+    """A share in per cent; nothing if there is no whole, or if the part or the rest is too small to be shown."""
+    if whole == 0 or 0 < part < FEWEST or 0 < whole - part < FEWEST:
+        return ""
     return f"{round(100 * part / whole)}%"
+
+
+def share_sentence(part: int, whole: int, sentence: str, nothing: str) -> str:
+    """A sentence with a share in it (`{share}`); `nothing` if there is no whole, and that it is hidden if a number is too small."""
+    if whole == 0:
+        return nothing
+    shown = share(part, whole)
+    return sentence.format(share=shown) if shown else sentence.format(share="A share that is hidden (the numbers are small)")
 
 
 @dataclass(frozen=True)

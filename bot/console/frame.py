@@ -119,18 +119,18 @@ class Frame:
                 return RedirectResponse(f"/console/sign-in?next={quote(onward)}", 303)
             if not may(session.staff, permission):
                 security_event("page_refused", staff=session.staff_id, permission=permission)
-                raise NOT_YOUR_PAGE
-            return await handler(request, session)
+                return self._problem(session, NOT_YOUR_PAGE)
+            try:
+                return await handler(request, session)
+            except Problem as problem:
+                return self._problem(session, problem)
 
         return self.told(checked)
 
     def form(self, handler: FormHandler, permission: str) -> Handler:
         """The handler for a form of whoever is signed in. Whatever goes wrong, what they wrote is given back to them."""
 
-        async def checked(request: Request, form: dict[str, str]) -> Response:
-            session = await self.session(request)
-            if session is None:
-                return page("console/signed_out.html", 401, written=written(form))
+        async def checked(request: Request, session: StaffSession, form: dict[str, str]) -> Response:
             self.check_token(form, session)
             if not may(session.staff, permission):
                 security_event("act_refused", staff=session.staff_id, permission=permission)
@@ -139,15 +139,21 @@ class Frame:
 
         async def given_back(request: Request) -> Response:
             form = await self.read_own_form(request)
+            session = await self.session(request)
+            if session is None:
+                return page("console/signed_out.html", 401, written=written(form))
             try:
-                return await checked(request, form)
+                return await checked(request, session, form)
             except Problem as problem:
-                return page("console/problem.html", problem.status, message=problem.message, written=written(form), again=_back(request))
+                return self._problem(session, problem, written(form), _back(request))
             except Exception:
                 logger.exception("a form failed: %s", request.url.path)
-                return page("console/problem.html", FAULT.status, message=FAULT.message, written=written(form), again=_back(request))
+                return self._problem(session, FAULT, written(form), _back(request))
 
         return self.told(given_back)
+
+    def _problem(self, session: StaffSession, problem: Problem, written: Mapping[str, str] | None = None, again: str = "") -> Response:
+        return self.page("console/problem.html", session, problem.status, message=problem.message, written=written or {}, again=again)
 
     async def read_own_form(self, request: Request) -> dict[str, str]:
         """The fields of a form of our own pages. Raises FormRefused."""

@@ -92,6 +92,7 @@ class Row:
     overdue: bool
     due_today: bool
     fetched: bool | None
+    undelivered: bool
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,7 @@ class Inbox:
         questions = dict(session.execute(question.where(Query.id.in_(ids))).all())
         replies = select(Reply.query_id, Reply.delivered_at).where(Reply.query_id.in_(ids), Reply.state == "sent").order_by(Reply.at)
         fetched = {id: at is not None for id, at in session.execute(replies)}
+        undelivered = set(session.scalars(select(Query.id).where(Query.id.in_(ids), IN_TROUBLE)))
         summaries = dict(session.execute(select(Summary.query_id, Summary.text).where(Summary.query_id.in_(ids))).all())
         tags: dict[str, list[str]] = {}
         for conversation_id, tag in session.execute(
@@ -219,6 +221,7 @@ class Inbox:
                 q.is_owed and q.due_on < today,
                 q.is_owed and q.due_on == today,
                 fetched.get(q.id),
+                q.id in undelivered,
             )
             for q in queries
         ]

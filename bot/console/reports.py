@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from statistics import median, quantiles
 from typing import Any, Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from bot.casework.promises import WorkingDays
 from bot.clock import LONDON, Clock
 from bot.console.access import in_areas
-from bot.console.figures import Figure, Series, counts, share, total
+from bot.console.figures import Figure, Series, counts, share_sentence, total
 from bot.console.languages import LANGUAGES
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area
@@ -101,7 +101,7 @@ class Reports:
                 self._conversations, self._outcomes, self._topics, self._passed_on, self._waits, self._promises, self._verdicts,
                 self._hours, self._languages, self._unmet, self._urgent, self._by_area,
             ]  # fmt: skip
-            return [make(scope) for make in made]
+            return [_told(make(scope)) for make in made]
 
     def figure(self, member: Staff, span: Span, id: str) -> Figure | None:
         """One figure by its id."""
@@ -128,7 +128,8 @@ class Reports:
         rows = [outcome for outcome in OUTCOMES if number[outcome]]
         asked = sum(number[o] for o in OUTCOMES if o != "talk")
         answered = sum(number[o] for o in ANSWERED)
-        finding = f"The bot answered {share(answered, asked)} of what it was asked, and passed {share(number['handoff'], asked)} to a person."
+        by_bot = share_sentence(answered, asked, "{share} of what was asked was answered by the bot.", "Nothing was asked.")
+        finding = by_bot + (" " + share_sentence(number["handoff"], asked, "{share} was passed to a person.", "") if asked else "")
         return _bars("outcomes", "What became of questions", finding, "What became of it", [OUTCOMES[o] for o in rows], {"Messages": [number[o] for o in rows]})
 
     def _topics(self, scope: "_Scope") -> Figure:
@@ -172,7 +173,7 @@ class Reports:
                 late += 1
             else:
                 coming += 1
-        finding = f"{share(kept, kept + late)} of the answers that were due came by the first day that was promised."
+        finding = share_sentence(kept, kept + late, "{share} of the answers that were due came by the first day that was promised.", "No answer was due yet.")
         rows = {"Questions": [kept, late, coming]}
         return _bars("promises", "Promises", finding, "First promised day", ["Kept", "Broken", "Still to come"], rows)
 
@@ -180,7 +181,8 @@ class Reports:
         happened = scope.events(tuple(VERDICTS))
         said = [v for v in VERDICTS if happened[v] or v in ("confirmed", "reopened")]
         judged = happened["confirmed"] + happened["partly"] + happened["reopened"]
-        finding = f"Of the families who gave a verdict, {share(happened['confirmed'], judged)} said that the reply answered; {share(happened['reopened'], judged)} had the question opened again."
+        answered = share_sentence(happened["confirmed"], judged, "{share} of the families who gave a verdict said that the reply answered.", "No family gave a verdict.")
+        finding = answered + (" " + share_sentence(happened["reopened"], judged, "{share} had the question opened again.", "") if judged else "")
         return _bars("verdicts", "What families said of replies", finding, "Verdict", [VERDICTS[v] for v in said], {"Times": [happened[v] for v in said]})
 
     def _hours(self, scope: "_Scope") -> Figure:
@@ -194,14 +196,15 @@ class Reports:
                 number["In office hours" if OFFICE_FROM <= local.hour < OFFICE_TO else "Mornings before 9" if local.hour < OFFICE_FROM else "Evenings after 5"] += 1
         rows = ["In office hours", "Mornings before 9", "Evenings after 5", "Weekends and bank holidays"]
         everything = sum(number.values())
-        finding = f"{share(everything - number[rows[0]], everything)} of families' messages came outside office hours (Monday to Friday, 9am to 5pm)."
+        outside = "{share} of families' messages came outside office hours (Monday to Friday, 9am to 5pm)."
+        finding = share_sentence(everything - number[rows[0]], everything, outside, "Nobody wrote.")
         return _bars("hours", "When families write", finding, "When", rows, {"Messages": [number[r] for r in rows]})
 
     def _languages(self, scope: "_Scope") -> Figure:
         number = scope.queries(Query.language)
         rows = [language for language, _ in number.most_common()]
         others = sum(n for language, n in number.items() if language != "en")
-        finding = f"{share(others, sum(number.values()))} of questions to a person were in another language than English."
+        finding = share_sentence(others, sum(number.values()), "{share} of questions to a person were in another language than English.", "Nothing was asked of a person.")
         return _bars("languages", "Languages of questions to a person", finding, "Language", [LANGUAGES.get(r, r) for r in rows], {"Questions": [number[r] for r in rows]})
 
     def _unmet(self, scope: "_Scope") -> Figure:
@@ -283,6 +286,11 @@ class _Scope:
             if _month_end(month) <= self.span.last:
                 made[of] += number
         return made
+
+
+def _told(figure: Figure) -> Figure:
+    """The figure with its sentence begun by a capital letter: many begin with a number in words."""
+    return replace(figure, finding=figure.finding[:1].upper() + figure.finding[1:])
 
 
 def _bars(id: str, title: str, finding: str, unit: str, rows: Sequence[str], columns: Mapping[str, Sequence[int]], note: str = "") -> Figure:

@@ -26,7 +26,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(blocks=blocks, phones=phones, moment=moment, day=day, short_day=short_day, words=words)
+    made.filters.update(blocks=blocks, phones=phones, moment=moment, short_moment=short_moment, day=day, short_day=short_day, words=words)
     return made
 
 
@@ -44,6 +44,12 @@ def moment(value: datetime | str) -> str:
     """A moment, from itself or from ISO text, as England's clocks show it: `Saturday 21 November 2026, 7:43pm`."""
     local = (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(LONDON)
     return f"{local:%A %-d %B %Y, %-I:%M}{'am' if local.hour < 12 else 'pm'}"
+
+
+def short_moment(value: datetime) -> str:
+    """`Sat 21 Nov 2026, 7:43pm`, for tables."""
+    local = value.astimezone(LONDON)
+    return f"{local:%a %-d %b %Y, %-I:%M}{'am' if local.hour < 12 else 'pm'}"
 
 
 def day(value: date | str) -> str:

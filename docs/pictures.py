@@ -64,7 +64,7 @@ def console(page: Page, system: Running, lead: str) -> None:
     sign_in(page, system.url, system.output.read_text(), lead)
     page.locator('a[href^="/console/queries/"]').first.click()
     page.get_by_text("The promise").first.wait_for()
-    page.screenshot(path=IMAGES / "console.png", full_page=True)
+    page.screenshot(path=IMAGES / "console.png")
 
 
 def busy_console(browser: Browser) -> None:
@@ -96,7 +96,7 @@ def main() -> None:
         with running() as system:
             lead = chat(browser.new_context(viewport={"width": 640, "height": 900}).new_page(), system)
             widget(browser.new_context(viewport={"width": 1280, "height": 860}).new_page(), system)
-            console(browser.new_context(viewport={"width": 1280, "height": 900}).new_page(), system, lead)
+            console(browser.new_context(viewport={"width": 1280, "height": 1250}).new_page(), system, lead)
         busy_console(browser)
         browser.close()
 

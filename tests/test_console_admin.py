@@ -224,3 +224,18 @@ def test_the_queries_of_somebody_away_are_not_lost_by_editing(office, manager):
     assert (changed.title, changed.languages, changed.areas) == ("Senior therapist", ["pl", "ar"], ["somerset"])
     with office.signpost.database.read() as session:
         assert session.get_one(Query, id).lead_id == changed.id
+
+
+def test_a_team_has_the_name_that_the_persons_own_area_gives_it(office, manager):
+    for name, area in (("Abe Second", "somerset"), ("Cy Third", "hampshire")):
+        add_staff(office.signpost.database, name, areas=[area], team="council_send")
+    page = manager.get("/console/admin/staff").text
+    assert "Statutory SEND Team, Somerset Council" in page and "SEN team, Hampshire County Council" in page
+
+
+def test_everybody_is_on_the_page_of_teams_and_teams_have_their_whole_names(office, manager):
+    page = manager.get("/console/admin/teams").text
+    assert all(member.name in page for member in office.all(Staff))
+    names = [team["name"] for area in office.signpost.areas.values() for team in area.teams]
+    assert all(team.keys() <= {"id", "name", "topics", "therapies", "schools"} for area in office.signpost.areas.values() for team in area.teams)
+    assert "Therapy service lead, east Somerset" in names and all(name.replace("'", "&#39;") in page for name in names)

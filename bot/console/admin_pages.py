@@ -18,7 +18,8 @@ from bot.console.health import look
 from bot.console.report_pages import csv_response
 from bot.console.schools import Schools
 from bot.console.sign_in import StaffProblem, new_password
-from bot.store.tables import StaffSession
+from bot.pages.rendering import words
+from bot.store.tables import Staff, StaffSession
 
 NO_MEMBER = Problem(404, "no_member", "There is no such member of staff.")
 KINDS = {"ordinary": "An ordinary question", "priority": "A priority question", "urgent": "An urgent question"}
@@ -70,10 +71,13 @@ class AdminPages:
     async def staff(self, request: Request, session: StaffSession) -> Response:
         """Everybody, who is on call, who is away and who stands in."""
         entries = await to_thread.run_sync(self._directory.entries)
-        return self._frame.page("console/staff.html", session, entries=entries, team_names=self._team_names(), done=request.query_params.get("done", ""))
+        return self._frame.page("console/staff.html", session, entries=entries, team_name=self._team_name, done=request.query_params.get("done", ""))
 
-    def _team_names(self) -> dict[str, str]:
-        return {team["id"]: team["name"] for area in self._signpost.areas.values() for team in area.teams}
+    def _team_name(self, member: Staff) -> str:
+        """The name of somebody's team as a file of their areas has it; its identifier in words if none does."""
+        areas = self._signpost.areas
+        teams = (team for id in member.areas or areas for team in (areas[id].teams if id in areas else ()))
+        return next((team["name"] for team in teams if team["id"] == member.team), words(member.team).capitalize())
 
     async def new(self, request: Request, session: StaffSession) -> Response:
         """The form for somebody new."""
@@ -195,7 +199,7 @@ class AdminPages:
     async def teams(self, request: Request, session: StaffSession) -> Response:
         """The teams of the areas' files, with who is in them."""
         entries = await to_thread.run_sync(self._directory.entries)
-        return self._frame.page("console/teams.html", session, areas=self._signpost.areas, entries=[e for e in entries if e.member.active], known=self._team_names())
+        return self._frame.page("console/teams.html", session, areas=self._signpost.areas, entries=[e for e in entries if e.member.active], known={team["id"] for area in self._signpost.areas.values() for team in area.teams})
 
     # lists and rules
 

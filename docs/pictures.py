@@ -64,7 +64,7 @@ def console(page: Page, system: Running, lead: str) -> None:
     sign_in(page, system.url, system.output.read_text(), lead)
     page.locator('a[href^="/console/queries/"]').first.click()
     page.get_by_text("The promise").first.wait_for()
-    page.screenshot(path=IMAGES / "console.png")
+    page.screenshot(path=IMAGES / "console.png", full_page=True)
 
 
 def busy_console(browser: Browser) -> None:
@@ -73,15 +73,14 @@ def busy_console(browser: Browser) -> None:
         environment = {**os.environ, "SIGNPOST_DATA_DIR": folder}
         made = subprocess.run([sys.executable, "-m", "bot.cli", "demo"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         with running(data_dir=folder) as system:
-            for name, width, height in (("inbox", 1280, 900), ("inbox-narrow", 320, 800)):
+            for name, width, height in (("inbox", 1280, 1250), ("inbox-narrow", 320, 800)):
                 page = browser.new_context(viewport={"width": width, "height": height}).new_page()
                 sign_in(page, system.url, made.stdout, "Hazel Oakenfold")
                 page.screenshot(path=IMAGES / f"{name}.png")
             page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
             sign_in(page, system.url, made.stdout, "Tansy Goldfinch")
             page.goto(f"{system.url}/console/reports")
-            page.locator(".app-figures").scroll_into_view_if_needed()
-            page.screenshot(path=IMAGES / "reports.png")
+            page.locator("section.app-figure", has=page.get_by_role("heading", name="What is asked")).screenshot(path=IMAGES / "reports.png")
 
 
 def main() -> None:
@@ -96,7 +95,7 @@ def main() -> None:
         with running() as system:
             lead = chat(browser.new_context(viewport={"width": 640, "height": 900}).new_page(), system)
             widget(browser.new_context(viewport={"width": 1280, "height": 860}).new_page(), system)
-            console(browser.new_context(viewport={"width": 1280, "height": 1250}).new_page(), system, lead)
+            console(browser.new_context(viewport={"width": 1280, "height": 900}).new_page(), system, lead)
         busy_console(browser)
         browser.close()
 

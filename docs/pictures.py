@@ -64,7 +64,7 @@ def console(page: Page, system: Running, lead: str) -> None:
     sign_in(page, system.url, system.output.read_text(), lead)
     page.locator('a[href^="/console/queries/"]').first.click()
     page.get_by_text("The promise").first.wait_for()
-    page.screenshot(path=IMAGES / "console.png", full_page=True)
+    page.screenshot(path=IMAGES / "console.png", full_page=True, clip={"x": 0, "y": 0, "width": 1280, "height": 2000})
 
 
 def busy_console(browser: Browser) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, select
 
+from bot.casework.references import new_return_code
 from bot.clock import new_id
 from bot.console.inbox import VIEWS, Inbox, InboxChoice
 from bot.console.presence import Presences
@@ -266,6 +267,25 @@ def test_what_was_typed_into_a_form_that_is_gone_is_given_back(office):
         office.signpost.office.cycle.move(session, query, "withdrawn", "parent")
     late = browser.post(address, data={**fields, "due_on": "2026-12-03", "reason": "The therapist is away"})
     assert late.status_code == 409 and "has ended" in late.text and "The therapist is away" in late.text
+
+
+def test_staff_never_see_the_code_that_opens_the_familys_chat(office):
+    id, conversation = office.ask()
+    code = new_return_code()
+    office.writes_again(conversation, f"is it {code} or {code.lower()}")
+    browser = office.desk_of("Mo Carter")
+    for path in (f"/console/queries/{id}", f"/console/review/{conversation}"):
+        page = browser.get(path).text
+        assert page.count("(code hidden)") == 2 and code not in page.upper()
+
+
+def test_guesses_that_count_for_nothing_are_not_shown(office):
+    id, conversation = office.ask()
+    with office.signpost.database.write() as session:
+        message = session.scalars(select(Message).where(Message.conversation_id == conversation, Message.author == "parent")).one()
+        message.understanding = {"intent_ranking": [{"name": "complaint", "confidence": 0.998}, {"name": "consent", "confidence": 0.001}]}
+    page = office.desk_of("Mo Carter").read(id).text
+    assert "(100% sure)" in page and "(0% sure)" not in page
 
 
 def test_a_reply_that_did_not_arrive_is_marked_in_the_list_and_on_its_page(office):

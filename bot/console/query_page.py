@@ -9,6 +9,7 @@ from typing import Any, Callable, Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from bot.casework.references import without_return_codes
 from bot.casework.supervision import Supervision, is_held, may_start
 from bot.clock import Clock
 from bot.console.access import REPLYING_ROLES, in_scope, may_see_area
@@ -53,6 +54,11 @@ class Said:
     failed: str
     reply: Reply | None
     topic: str = ""
+
+    @property
+    def text(self) -> str:
+        """What was said, without the code that opens the family's chat: it is theirs alone."""
+        return without_return_codes(self.message.text)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def _database():
 
 
 def _signpost():
-    from bot.app import Signpost
+    from bot.parts import Signpost
 
     return Signpost.build(_settings())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import Signpost
+from bot.parts import Signpost
 from bot.casework.office import Office
 from bot.casework.policy import CasePolicy
 from bot.clock import Clock, new_id

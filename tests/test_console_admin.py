@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.app import Signpost
+from bot.parts import Signpost
 from bot.store.console import AuditEntry, School
 from bot.store.cycle import Leave
 from bot.store.tables import Query, Staff

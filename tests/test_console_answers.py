@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from bot.app import Signpost
+from bot.parts import Signpost
 from bot.console.answer_export import Unknown, diff, rewritten
 from bot.console.answers import wording_of
 from bot.knowledge.answers import Answers, unwrapped

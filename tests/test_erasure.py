@@ -13,7 +13,8 @@ from sqlalchemy import func, inspect, select, text
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from bot.app import Signpost, create_app
+from bot.app import create_app
+from bot.parts import Signpost
 from bot.casework.ledger import take
 from bot.channels import web
 from bot.cli import app as cli

@@ -12,7 +12,7 @@ from bot.console.query_page import QueryView
 from bot.store.tables import Staff
 
 if TYPE_CHECKING:
-    from bot.app import Signpost
+    from bot.parts import Signpost
 
 Form = Mapping[str, str]
 

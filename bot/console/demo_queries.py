@@ -17,7 +17,7 @@ from typing import Any, Callable, Sequence
 
 from sqlalchemy import select
 
-from bot.app import Signpost
+from bot.parts import Signpost
 from bot.casework.replies import ReplyForm
 from bot.casework.supervision import Refused as NotDone
 from bot.clock import LONDON, Clock, new_id

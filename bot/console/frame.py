@@ -26,7 +26,7 @@ from bot.pages.rendering import page
 from bot.store.tables import StaffSession
 
 if TYPE_CHECKING:
-    from bot.app import Signpost
+    from bot.parts import Signpost
 
 logger = logging.getLogger(__name__)
 COOKIE = "signpost_staff"

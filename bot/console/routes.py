@@ -18,7 +18,7 @@ from bot.console.review_pages import ReviewPages
 from bot.console.sign_in_pages import SignInPages
 
 if TYPE_CHECKING:
-    from bot.app import Signpost
+    from bot.parts import Signpost
 
 GROUPS = (InboxPages, QueryPages, ReviewPages, AnswerPages, ReportPages, AdminPages, AccountPages)
 

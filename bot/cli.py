@@ -319,7 +319,7 @@ def examples_export(out: Annotated[Optional[Path], typer.Option(help="Write here
 
 
 @app.command()
-def demo(queries: Annotated[int, typer.Option(min=20, max=20000, help="How many queries")] = 200) -> None:
+def demo(queries: Annotated[int, typer.Option(min=20, max=20000, help="How many are asked; the nights delete a few old ones")] = 215) -> None:
     """Fill an empty database with a made-up directory and past: queries in every state, so that anyone can look at the console."""
     from bot.console.demo_queries import HasQueries, fill
 

@@ -75,7 +75,7 @@ class HasQueries(Exception):
 class Demo:
     """Plays the past. `random` decides, so the same seed plays the same past."""
 
-    def __init__(self, settings: Settings, queries: int = 200, seed: int = 7) -> None:
+    def __init__(self, settings: Settings, queries: int = 215, seed: int = 7) -> None:
         self._end = Clock().now()
         self._now = self._end - timedelta(weeks=WEEKS)
         self._clock = Clock(lambda: self._now)
@@ -446,7 +446,7 @@ class Demo:
             return
 
 
-def fill(settings: Settings, queries: int = 200) -> Counter:
+def fill(settings: Settings, queries: int = 215) -> Counter:
     """Fill an empty database with a made-up past; how many queries there are in each state. Raises HasQueries."""
     return Demo(settings, queries).play()
 

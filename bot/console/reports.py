@@ -137,7 +137,7 @@ class Reports:
         passed = scope.messages(Message.topic, Message.outcome == "handoff")
         top = [topic for topic, _ in asked.most_common(MOST_TOPICS)]
         answered = [max(0, asked[t] - passed[t]) for t in top]
-        finding = f"Most asked about: {_named(self._title(t) for t in top[:3])}." if top else "Nothing was asked."
+        finding = f"Most asked about: {_named(self._title(t).rstrip('?.') for t in top[:3])}." if top else "Nothing was asked."
         return _bars("topics", "What is asked", finding, "Topic", [self._title(t) for t in top], {"Answered by the bot": answered, "Passed to a person": [passed[t] for t in top]})  # fmt: skip
 
     def _passed_on(self, scope: "_Scope") -> Figure:

@@ -1,4 +1,4 @@
-"""The look of the pages: nhsuk-frontend, copied from node_modules without its remote fonts and without the NHS logo.
+"""What pages load of others' work, copied from node_modules: nhsuk-frontend without its remote fonts and without the NHS logo, and htmx.
 
 `python -m bot.assets` after `npm ci`. The NHS fonts and logo may be used by the NHS only, and pages of ours load nothing from elsewhere.
 """
@@ -12,7 +12,9 @@ from pathlib import Path
 from bot.settings import ROOT
 
 PACKAGE = ROOT / "node_modules" / "nhsuk-frontend"
-TARGET = ROOT / "bot" / "static" / "vendor" / "nhsuk"
+HTMX = ROOT / "node_modules" / "htmx.org"
+VENDOR = ROOT / "bot" / "static" / "vendor"
+TARGET = VENDOR / "nhsuk"
 
 LICENCE = """\
 nhsuk-frontend
@@ -41,7 +43,7 @@ _ELSEWHERE = re.compile(r"""(?:url\(|@import)\s*["']?\s*(?:[a-z]+:)?//""", re.IG
 
 
 class AssetProblem(Exception):
-    """The style sheet cannot be installed; the message says what to do."""
+    """The assets cannot be installed; the message says what to do."""
 
 
 def install(target: Path = TARGET, package: Path = PACKAGE) -> None:
@@ -60,6 +62,17 @@ def install(target: Path = TARGET, package: Path = PACKAGE) -> None:
     (target / "nhsuk-frontend.min.css").write_text(css, encoding="utf-8")
 
 
+def install_htmx(target: Path = VENDOR / "htmx", package: Path = HTMX) -> None:
+    """Copy the script and its licence into `target`. Raises AssetProblem."""
+    script = package / "dist" / "htmx.min.js"
+    if not script.is_file():
+        raise AssetProblem(f"{package} is missing: run `npm ci` first")
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    shutil.copyfile(script, target / "htmx.min.js")
+    shutil.copyfile(package / "LICENSE", target / "LICENCE.txt")
+
+
 def own_css(css: str) -> tuple[str, list[str]]:
     """The style sheet without fonts or source map and with images beside it, and those images. Raises AssetProblem."""
     css = _SOURCE_MAP.sub("", _FONT_FACE.sub("", css))
@@ -72,3 +85,4 @@ def own_css(css: str) -> tuple[str, list[str]]:
 
 if __name__ == "__main__":
     install()
+    install_htmx()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bot.assets import AssetProblem, install, own_css
+from bot.assets import AssetProblem, install, install_htmx, own_css
 from bot.settings import ROOT
 
 FONT = '@font-face{font-family:F;src:url(https://assets.example/f.woff2) format("woff2")}'
@@ -48,7 +48,20 @@ def test_a_package_that_is_missing_is_told(tmp_path):
         install(tmp_path / "static", tmp_path / "nothing")
 
 
+def test_htmx_is_installed_with_its_licence_and_nothing_else(tmp_path):
+    package, target = tmp_path / "htmx.org", tmp_path / "static"
+    (package / "dist").mkdir(parents=True)
+    for name in ("dist/htmx.min.js", "dist/htmx.js", "LICENSE"):
+        (package / name).write_text(name)
+    install_htmx(target, package)
+    install_htmx(target, package)
+    assert {p.name: p.read_text() for p in target.iterdir()} == {"htmx.min.js": "dist/htmx.min.js", "LICENCE.txt": "LICENSE"}
+    with pytest.raises(AssetProblem, match="npm ci"):
+        install_htmx(target, tmp_path / "nothing")
+    assert (target / "htmx.min.js").exists(), "what was there stays"
+
+
 def test_the_lock_file_names_no_registry():
     locked = json.loads((ROOT / "package-lock.json").read_text())
-    assert locked["packages"]["node_modules/nhsuk-frontend"]["integrity"]
+    assert all(locked["packages"][f"node_modules/{name}"]["integrity"] for name in ("nhsuk-frontend", "htmx.org"))
     assert not any("resolved" in package for package in locked["packages"].values())

@@ -233,6 +233,13 @@ def test_a_team_has_the_name_that_the_persons_own_area_gives_it(office, manager)
     assert "Statutory SEND Team, Somerset Council" in page and "SEN team, Hampshire County Council" in page
 
 
+def test_a_team_of_two_areas_is_offered_once_with_both_names(office, manager):
+    offered = re.findall(r'<option value="(\w+)"[^>]*>([^<]*)</option>', re.search(r'<select[^>]* name="team".*?</select>', manager.get("/console/admin/staff/new").text, re.S)[0])
+    ids = [id for id, _ in offered]
+    assert len(ids) == len(set(ids)) > 3
+    assert "Statutory SEND Team, Somerset Council (Somerset)" in dict(offered)["council_send"] and "SEN team, Hampshire County Council (Hampshire)" in dict(offered)["council_send"]
+
+
 def test_everybody_is_on_the_page_of_teams_and_teams_have_their_whole_names(office, manager):
     page = manager.get("/console/admin/teams").text
     assert all(member.name in page for member in office.all(Staff))

@@ -17,7 +17,7 @@ from bot.console.demo_queries import Demo
 from bot.console.sign_in import SignIn
 from bot.conversations.log import token_hash
 from bot.settings import Settings
-from bot.store.cycle import Delivery, Heartbeat
+from bot.store.cycle import Alert, Delivery, Heartbeat
 from bot.store.database import Database
 from bot.store.keys import open_keyring
 from bot.store.tables import Conversation, Query, Reply, Staff, StaffSession
@@ -319,6 +319,163 @@ def test_a_note_takes_the_reply_that_is_being_written_along(desk, site):
     page.get_by_role("button", name="Add the note").click()
     page.get_by_text("The note is kept.").wait_for()
     assert page.get_by_label("Reply to the parent").input_value() == "Half a reply" and asked == []
+
+
+def focused(page) -> str:
+    return page.evaluate("document.activeElement.id || document.activeElement.textContent")
+
+
+def test_what_is_kept_for_staff_is_kept_in_place(desk, site):
+    id, lead, _ = ask(site)
+    page = desk(lead).open(f"/console/queries/{id}")
+    page.evaluate("window.opened = 'once'")
+    page.get_by_label("Reply to the parent").fill("Half a reply")
+    page.get_by_label("Add a note").fill("Half a note")
+    page.get_by_label("Add tags").fill("transition, autism")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_text("The tags are kept.").wait_for()
+    assert focused(page) == "tag-button" and page.get_by_label("Add tags").input_value() == ""
+    page.get_by_label("Add tags").fill("half a tag")
+    page.get_by_role("button", name="Remove the tag autism").click()
+    page.get_by_text("The tag is gone.").wait_for()
+    assert focused(page) == "The tag is gone.", "its button is gone"
+    assert page.get_by_label("Add tags").input_value() == "half a tag" and page.locator("#tag-list .app-label").all_inner_texts() == ["transition"]
+    page.get_by_label("Summary").fill("Asks for a new therapist")
+    page.keyboard.press("Enter")
+    page.get_by_text("The summary is kept.").wait_for()
+    assert focused(page) == "summary" and page.locator("input[name=was][value='Asks for a new therapist']").count() == 1
+    assert page.get_by_label("Add a note").input_value() == "Half a note"
+    page.get_by_role("button", name="Add the note").click()
+    page.get_by_text("The note is kept.").wait_for()
+    assert page.locator("#notebook .app-timeline").inner_text().endswith("Half a note") and page.get_by_label("Add a note").input_value() == ""
+    assert page.get_by_label("Reply to the parent").input_value() == "Half a reply"
+    assert page.evaluate("[window.opened, window.broken]") == ["once", []] and violations(page) == []
+    page.get_by_label("Add tags").fill("")
+    page.get_by_role("button", name="Send reply").click()
+    page.get_by_text("Your reply was sent").wait_for()
+
+
+def test_what_is_refused_in_place_is_told_there_and_stays(desk, site):
+    id, lead, _ = ask(site)
+    first, second = desk(lead).open(f"/console/queries/{id}"), desk("Basil Hawthornden").open(f"/console/queries/{id}")
+    for page, summary in ((second, "From the manager"), (first, "From the lead")):
+        page.get_by_label("Summary").fill(summary)
+        page.get_by_role("button", name="Keep the summary").click()
+        page.locator("#notebook-summary-told p").wait_for()
+    told = first.locator("#notebook-summary-told")
+    assert "Meanwhile a colleague has changed the summary to “From the manager”." in told.inner_text()
+    assert "Meanwhile a colleague" in focused(first) and first.title().startswith("Error: ")
+    assert first.get_by_label("Summary").input_value() == "From the lead" and violations(first) == []
+    first.get_by_role("button", name="Keep the summary").click()
+    first.get_by_text("The summary is kept.").wait_for()
+    assert not first.title().startswith("Error: ") and first.evaluate("window.broken") == []
+
+
+def test_what_fails_in_place_is_told_there_and_stays(desk, site):
+    id, lead, _ = ask(site)
+    one = desk(lead)
+    page = one.open(f"/console/queries/{id}")
+    page.evaluate("window.opened = 'once'")
+    page.get_by_label("Add a note").fill("Rang the school")
+    told, add = page.locator("#notebook-note-told"), page.get_by_role("button", name="Add the note")
+    no_answer = "Signpost did not answer"
+
+    def fails(words: str) -> None:
+        add.click()
+        told.get_by_text(words).wait_for()
+        assert page.get_by_label("Add a note").input_value() == "Rang the school"
+
+    page.route("**/note", lambda route: route.abort())
+    fails(no_answer)
+    page.unroute("**/note")
+    one.context.add_cookies([{"name": "signpost_staff", "value": session_of(site, lead), "url": f"{site.url}/console"}])
+    fails("This form is out of date, so nothing was done.")
+    page.route("**/note", lambda route: route.fulfill(status=502, body="Bad gateway"))
+    fails(no_answer)
+    page.unroute("**/note")
+    one.context.clear_cookies()
+    fails("Your session has ended, so nothing was sent.")
+    assert told.get_by_role("link", name="Sign in").is_visible() and violations(page) == []
+    assert page.evaluate("[window.opened, window.broken]") == ["once", []]
+    page.evaluate("document.querySelector('#note').value = ''")
+
+
+def test_a_reply_is_previewed_in_place(desk, site):
+    id, lead, parent = ask(site)
+    page = desk(lead).open(f"/console/queries/{id}")
+    page.evaluate("window.opened = 'once'")
+    page.get_by_label("Add a note").fill("Half a note")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_text("Write a reply before you preview it.").wait_for()
+    page.get_by_label("Reply to the parent").fill("I will ring **you**.")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("heading", name="As the parent will see it").wait_for()
+    assert focused(page) == "preview-title" and page.get_by_text("Write a reply before").count() == 0
+    page.get_by_label("Reply to the parent").fill("I will ring on Monday.")
+    page.get_by_role("button", name="Preview").click()
+    page.locator(".app-preview").get_by_text("I will ring on Monday.").wait_for()
+    assert page.locator(".app-preview").count() == 1 and page.get_by_label("Add a note").input_value() == "Half a note"
+    assert page.evaluate("[window.opened, window.broken]") == ["once", []] and violations(page) == []
+    page.get_by_label("Add a note").fill("")
+    page.get_by_role("button", name="Send reply").click()
+    page.get_by_text("Your reply was sent").wait_for()
+    assert "I will ring on Monday." in [m["text"] for m in parent.get("/api/chat/messages?after=0").json()["messages"]]
+
+
+def test_a_conversation_is_reviewed_in_place(desk, site):
+    with site.signpost.database.read() as session:
+        conversation = session.scalar(select(Conversation.id).join(Query, Query.conversation_id == Conversation.id).limit(1))
+    page = desk("Basil Hawthornden").open(f"/console/review/{conversation}")
+    page.evaluate("window.opened = 'once'")
+    page.get_by_label("Add tags").fill("half a tag")
+    for button, told in (("Save for later", "Saved for later."), ("Do not save any more", "It is not saved any more."), ("Save for later", "Saved for later.")):
+        page.get_by_role("button", name=button).click()
+        page.locator("#review-told").get_by_text(told).wait_for()
+        assert focused(page) == "save-button"
+    assert page.locator("#review-marks").get_by_text("Saved for later").is_visible() and page.get_by_label("Add tags").input_value() == "half a tag"
+    page.get_by_label("Add tags").fill("$")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_text("cannot be a tag").wait_for()
+    assert page.get_by_label("Add tags").input_value() == "$" and "cannot be a tag" in focused(page)
+    assert page.evaluate("[window.opened, window.broken]") == ["once", []] and violations(page) == []
+    page.get_by_label("Add tags").fill("")
+
+
+def test_an_alert_is_acknowledged_in_place(desk, site):
+    _, lead, _ = ask(site)
+    with site.signpost.database.write() as session:
+        member = session.scalars(select(Staff).where(Staff.name == lead)).one()
+        session.add(Alert(id=new_id(), key=new_id(), kind="urgent", step="lead", staff_id=member.id, at=site.signpost.clock.now()))
+    page = desk(lead).open("/console?view=all&kind=ordinary")
+    page.evaluate("window.opened = 'once'")
+    before = page.locator(".app-alert").count()
+    page.get_by_label("Search all queries").fill("half a word")
+    page.get_by_role("button", name="Acknowledge").first.click()
+    page.get_by_text("You have acknowledged it.").wait_for()
+    assert page.locator(".app-alert").count() == before - 1 and focused(page) == "You have acknowledged it."
+    assert page.get_by_label("Search all queries").input_value() == "half a word" and page.locator("nav#views").count() == 1
+    assert page.evaluate("[window.opened, window.broken]") == ["once", []] and violations(page) == []
+
+
+def test_the_same_forms_work_without_javascript(desk, site):
+    id, lead, _ = ask(site)
+    page = desk(lead, java_script_enabled=False).open(f"/console/queries/{id}")
+    for label, text, button, told in (
+        ("Add tags", "transition", "Add", "The tags are kept."),
+        ("Summary", "Asks for a new therapist", "Keep the summary", "The summary is kept."),
+        ("Add a note", "Rang the school", "Add the note", "The note is kept."),
+    ):
+        page.get_by_label(label).fill(text)
+        page.get_by_role("button", name=button, exact=True).click()
+        assert page.get_by_text(told).is_visible() and page.get_by_text(told).count() == 1
+    page.get_by_role("button", name="Remove the tag transition").click()
+    assert page.get_by_text("The tag is gone.").is_visible()
+    page.get_by_label("Add tags").fill("$")
+    page.get_by_role("button", name="Add", exact=True).click()
+    assert page.locator("#notebook-tags-told").get_by_text("cannot be a tag").is_visible() and page.get_by_label("Add tags").input_value() == "$"
+    page.get_by_role("link", name="Review this conversation").click()
+    page.get_by_role("button", name="Mark as reviewed").click()
+    assert page.locator("#review-told").get_by_text("Marked as reviewed.").is_visible()
 
 
 def test_a_half_written_note_is_asked_about_before_the_page_goes(desk, site):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ from bot.console.presence import Presences
 from bot.console.query_page import QueryReader
 from bot.console.query_pages import _Told
 from bot.store.console import Note, SavedView, Summary, Tag
-from bot.store.cycle import Delivery
+from bot.store.cycle import Alert, Delivery
 from bot.store.tables import Conversation, Message, Query, Reply, Staff
 from tests.conftest import add_staff
 from tests.test_console import app, hidden, office, password_hash, references  # noqa: F401 - fixtures
@@ -141,6 +142,48 @@ def test_a_saved_view_never_leads_elsewhere(office):
     assert [v.address for v in office.all(SavedView)] == ["/console?view=today"]
 
 
+def test_the_way_back_from_a_query_leads_to_the_list_it_was_opened_from(office):
+    id, _ = office.ask()
+    manager = office.desk_of("Mo Carter")
+
+    def back() -> str:
+        return html.unescape(re.search(r'href="([^"]*)">Back to queries', manager.get(f"/console/queries/{id}").text)[1])
+
+    assert back() == "/console?view=all"
+    manager.get("/console?view=overdue&area=somerset&search=caf\u00e9+%22x%22%3B&page=2")
+    assert back() == "/console?view=overdue&area=somerset&search=caf%C3%A9+%22x%22%3B&page=2"
+    post(manager, f"/console/queries/{id}/note", note="Rang the school")
+    assert back().startswith("/console?view=overdue&area=somerset"), "what is done on the page does not lose it"
+    manager.get("/console", params={"view": "today", **{name: "\u00e9" * 120 for name in ("topic", "school", "tag", "lead")}})
+    assert back() == "/console?view=all", "an address that is too long for a cookie is not kept"
+    manager.cookies.delete("signpost_list")
+    manager.cookies.set("signpost_list", "https://elsewhere.example/?view=today&next=//x", domain="testserver.local", path="/console")
+    assert back() == "/console?view=today", "it is made anew from what a list can show"
+
+
+def test_acknowledging_leads_back_to_the_list_that_was_shown(office):
+    office.ask()
+    browser = office.desk_of()
+    for shown, to in (("/console?view=today&kind=urgent", "/console?view=today&kind=urgent"), ("alerts", "/console/alerts"), ("//elsewhere.example", "/console?view=mine")):
+        id = new_id()
+        with office.signpost.database.write() as session:
+            member = session.scalars(select(Staff).where(Staff.name == "Wren Larkspur")).one()
+            session.add(Alert(id=id, key=id, kind="urgent", step="lead", staff_id=member.id, at=office.signpost.clock.now()))
+        answer = post(browser, f"/console/alerts/{id}/acknowledge", back=shown)
+        location = answer.headers["location"]
+        assert location == to + ("&" if "?" in to else "?") + "done=acknowledged"
+        assert "You have acknowledged it." in browser.get(location).text
+
+
+def test_a_part_of_a_page_is_told_that_its_reader_is_signed_out(office):
+    id, _ = office.ask()
+    browser = office.desk_of()
+    browser.cookies.clear()
+    answer = browser.get(f"/console/queries/{id}", headers={"hx-request": "true"})
+    assert answer.status_code == 401 and "Your session has ended" in answer.text, "not the page to sign in, in the place of the part"
+    assert browser.get(f"/console/queries/{id}").status_code == 303
+
+
 def test_news_of_a_list_are_counted_since_it_was_shown(office, time):
     manager = office.desk_of("Mo Carter")
     office.ask()
@@ -148,8 +191,13 @@ def test_news_of_a_list_are_counted_since_it_was_shown(office, time):
     time.now += timedelta(minutes=1)
     office.ask()
     office.ask(area="hampshire")
-    assert manager.get("/console/news", params={"view": "all", "since": since}).json() == {"new": 2}
-    assert manager.get("/console/news", params={"view": "all", "area": "hampshire", "since": since}).json() == {"new": 1}
+
+    def told(**asked) -> str:
+        answer = manager.get("/console/news", params={"view": "all", "since": since, **asked})
+        return " ".join(re.sub("<[^>]+>", "", answer.text).split()) if answer.status_code == 200 else f"{answer.status_code} {answer.text}"
+
+    assert told() == "2 new queries. Show them" and told(area="hampshire") == "1 new query. Show it"
+    assert told(shown="1") == "2 new queries. Show them" and told(shown="2") == "204 ", "what is shown is not sent again"
     for wrong in ("", "yesterday", "2026-11-23T10:00:00"):
         assert manager.get("/console/news", params={"since": wrong}).status_code == 422
 

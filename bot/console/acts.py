@@ -18,7 +18,8 @@ Form = Mapping[str, str]
 
 
 PERMISSIONS = {"close": "close"}
-QUIET = frozenset({"note", "summary", "tag", "untag", "school"})
+# what is for staff only, with the part of the page that it is in
+QUIET = {"note": "note", "summary": "summary", "tag": "tags", "untag": "tags", "school": "school"}
 # what is done for good is asked about first
 ASKS = {
     "close": "Close this query? The parent is told the reason. They can open it again, staff cannot.",

@@ -94,10 +94,18 @@ class AdminPages:
             form=form,
             roles=ROLES,
             areas=areas,
-            teams=[(team["id"], f"{team['name']} ({area.name})") for area in areas.values() for team in area.teams],
+            teams=self._teams(),
             deputies=[(e.member.id, e.member.name) for e in entries if e.member.active and e.member.role != "auditor" and (entry is None or e.member.id != entry.member.id)],
             **{"problem": "", "done": "", "password": "", **shown},
         )
+
+    def _teams(self) -> list[tuple[str, str]]:
+        """Every team to choose from, once: areas may give the same one different names."""
+        names: dict[str, list[str]] = {}
+        for area in self._signpost.areas.values():
+            for team in area.teams:
+                names.setdefault(team["id"], []).append(f"{team['name']} ({area.name})")
+        return [(id, "; ".join(known)) for id, known in names.items()]
 
     async def add(self, request: Request, session: StaffSession, form: Form) -> Response:
         """Add somebody. Their first password is shown once."""

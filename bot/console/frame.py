@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 COOKIE = "signpost_staff"
+LIST = "signpost_list"
 PATH = "/console"
 NOT_YOURS = Problem(403, "role", "Your account can read queries, but cannot change them.")
 NOT_YOUR_PAGE = Problem(403, "role", "Your account cannot open this page.")
@@ -114,6 +115,8 @@ class Frame:
 
         async def checked(request: Request) -> Response:
             session = await self.session(request, by_itself)
+            if session is None and request.headers.get("hx-request") and not by_itself:
+                return page("console/signed_out.html", 401, written={})
             if session is None:
                 onward = request.url.path + (f"?{request.url.query}" if request.url.query else "")
                 return RedirectResponse(f"/console/sign-in?next={quote(onward)}", 303)

@@ -70,6 +70,11 @@ class InboxChoice:
             max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 6 else 1,
         )
 
+    @classmethod
+    def of_address(cls, address: str, member: Staff) -> "InboxChoice":
+        """From an address, whoever made it: only what a list can show is taken from it."""
+        return cls.read(dict(parse_qsl(address.partition("?")[2])), member)
+
     def address(self, **changed: Any) -> str:
         """The address of this list with something changed; another view or filter begins at its first page."""
         chosen = replace(self, **({"page": 1} | changed))
@@ -286,7 +291,7 @@ class Inbox:
         name = " ".join(name.split())
         if not name or len(name) > 60:
             raise Refused("Give the view a name of up to 60 letters.")
-        kept = InboxChoice.read(dict(parse_qsl(address.partition("?")[2])), member).address()
+        kept = InboxChoice.of_address(address, member).address()
         if len(kept) > 500:
             raise Refused("That view has too many filters to be saved.")
         try:

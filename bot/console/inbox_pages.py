@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import parse_qsl
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from bot.casework.supervision import Refused
 from bot.channels.problems import Problem
-from bot.console.frame import PATH, Form, Frame, Get, Post
+from bot.console.frame import LIST, PATH, Form, Frame, Get, Post, number
 from bot.console.inbox import VIEWS, Inbox, InboxChoice
+from bot.pages.rendering import page
 from bot.store.tables import StaffSession
 
+# a longer one is not kept: some browsers take 4,096 bytes
+LONGEST_ADDRESS = 2000
 BAD_MOMENT = Problem(422, "since", "since must be a moment with its zone, like 2026-11-21T10:00:00+00:00.")
 
 
@@ -43,18 +45,33 @@ class InboxPages:
             found = await to_thread.run_sync(self._inbox.by_reference, session.staff, choice.search)
             if found is not None:
                 return RedirectResponse(f"/console/queries/{found.id}", 303)
-        return await self._list(session, choice)
+        answer = await self._list(session, choice, done=request.query_params.get("done", ""))
+        shown = choice.address(page=choice.page)
+        self._frame.cookies.write(answer, LIST, shown if len(shown) <= LONGEST_ADDRESS else "")
+        return answer
 
-    async def _list(self, session: StaffSession, choice: InboxChoice, status: int = 200, problem: str = "", name: str = "") -> Response:
+    async def _list(self, session: StaffSession, choice: InboxChoice, status: int = 200, problem: str = "", name: str = "", done: str = "") -> Response:
         listed = await to_thread.run_sync(self._inbox.read, session.staff, choice)
         offered = await to_thread.run_sync(self._inbox.offered, session.staff, list(self._signpost.areas))
         topics = sorted(((answer.topic, answer.title) for answer in self._signpost.answers), key=lambda pair: pair[1])
         return self._frame.page(
-            "console/inbox.html", session, status, inbox=listed, choice=choice, offered=offered, views=VIEWS, topics=topics, problem=problem, name=name
+            "console/inbox.html",
+            session,
+            status,
+            inbox=listed,
+            choice=choice,
+            offered=offered,
+            views=VIEWS,
+            topics=topics,
+            problem=problem,
+            name=name,
+            done=done,
+            since=listed.read_at.isoformat(),
+            news=0,
         )
 
     async def news(self, request: Request, session: StaffSession) -> Response:
-        """How many queries have come into a list since it was shown (JSON), for a line that does not move what is being read."""
+        """How many queries have come into a list since it was shown, for a line that does not move what is being read; empty if that is shown."""
         try:
             since = datetime.fromisoformat(request.query_params.get("since", ""))
         except ValueError:
@@ -62,11 +79,14 @@ class InboxPages:
         if since.tzinfo is None:
             return BAD_MOMENT.response()
         choice = InboxChoice.read(request.query_params, session.staff)
-        return JSONResponse({"new": await to_thread.run_sync(self._inbox.news, session.staff, choice, since)})
+        found = await to_thread.run_sync(self._inbox.news, session.staff, choice, since)
+        if found == number(request.query_params.get("shown"), 0):
+            return Response(status_code=204)
+        return page("console/news.html", news=found, since=since.isoformat(), choice=choice)
 
     async def alerts(self, request: Request, session: StaffSession) -> Response:
         """Everything that the reader has not acknowledged."""
-        return self._frame.page("console/alerts.html", session, alerts=await to_thread.run_sync(self._inbox.alerts, session.staff))
+        return self._frame.page("console/alerts.html", session, alerts=await to_thread.run_sync(self._inbox.alerts, session.staff), done=request.query_params.get("done", ""))
 
     async def acknowledge(self, request: Request, session: StaffSession, form: Form) -> Response:
         """Somebody has seen an alert."""
@@ -74,7 +94,9 @@ class InboxPages:
             await to_thread.run_sync(self._signpost.office.supervision.acknowledge, request.path_params["id"], session.staff)
         except Refused as refused:
             raise Problem(404, "alert", str(refused)) from None
-        return RedirectResponse("/console/alerts" if form.get("back") == "alerts" else PATH, 303)
+        shown = InboxChoice.of_address(form.get("back", ""), session.staff)
+        to = "/console/alerts?" if form.get("back") == "alerts" else f"{shown.address(page=shown.page)}&"
+        return RedirectResponse(f"{to}done=acknowledged", 303)
 
     async def save_view(self, request: Request, session: StaffSession, form: Form) -> Response:
         """Keep the list that is shown under a name."""
@@ -82,7 +104,7 @@ class InboxPages:
         try:
             kept = await to_thread.run_sync(self._inbox.save_view, session.staff, name, shown)
         except Refused as refused:
-            choice = InboxChoice.read(dict(parse_qsl(shown.partition("?")[2])), session.staff)
+            choice = InboxChoice.of_address(shown, session.staff)
             return await self._list(session, choice, 422, str(refused), name)
         return RedirectResponse(kept, 303)
 

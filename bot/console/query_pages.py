@@ -16,7 +16,8 @@ from bot.casework.supervision import BODIES, Refused
 from bot.channels.problems import Problem
 from bot.clock import new_id
 from bot.console.acts import ASKS, PERMISSIONS, QUIET, Acts
-from bot.console.frame import BAD_TOKEN, COOKIE, Form, FormHandler, Frame, Get, Post, number, written
+from bot.console.frame import BAD_TOKEN, COOKIE, LIST, Form, FormHandler, Frame, Get, Post, number, written
+from bot.console.inbox import InboxChoice
 from bot.console.presence import Colleague, Presences
 from bot.console.query_page import QueryReader, QueryView, Snapshot
 from bot.pages.rendering import render
@@ -62,7 +63,7 @@ class QueryPages:
         await self._frame.record(request, session, "read_query", view.query.reference)
         await to_thread.run_sync(self._presences.here, view.query.id, session.staff_id)
         draft = await to_thread.run_sync(self._signpost.replies.draft, view.query.id, session.staff.id)
-        return self._page(session, view, draft, done=request.query_params.get("done", ""))
+        return self._page(request, session, view, draft, done=request.query_params.get("done", ""))
 
     async def _view(self, request: Request, session: StaffSession) -> QueryView:
         view = await to_thread.run_sync(self._reader.read, session.staff, request.path_params["id"])
@@ -70,8 +71,11 @@ class QueryPages:
             raise NO_QUERY
         return view
 
-    def _page(self, session: StaffSession, view: QueryView, text: str, status: int = 200, seen: int | None = None, **shown: Any) -> Response:
+    def _page(
+        self, request: Request, session: StaffSession, view: QueryView, text: str, status: int = 200, seen: int | None = None, **shown: Any
+    ) -> Response:
         """The page of a query. Messages after number `seen` are marked as new to the reader."""
+        back = InboxChoice.of_address(self._frame.cookies.read(request, LIST), session.staff)
         answers = self._signpost.answers
         topics = sorted(((answer.topic, answer.title) for answer in answers), key=lambda pair: pair[1])
         known: dict[str, Any] = dict(problem="", done="", acted="", typed={}, lost={}, marks={}, reply_kind="answer", preview=False)
@@ -80,6 +84,7 @@ class QueryPages:
             session,
             status,
             view=view,
+            back=back.address(page=back.page),
             query=view.query,
             area=self._signpost.areas.get(view.query.area),
             text=text,
@@ -110,7 +115,7 @@ class QueryPages:
         draft = await to_thread.run_sync(self._signpost.replies.draft, view.query.id, session.staff.id)
         typed = shown.get("typed", {})
         lost = {} if _still_asks(view, shown.get("acted", ""), typed) else written(typed)
-        return self._page(session, view, draft, status, problem=problem, lost=lost, **shown)
+        return self._page(request, session, view, draft, status, problem=problem, lost=lost, **shown)
 
     # the reply
 
@@ -119,7 +124,7 @@ class QueryPages:
         view = await self._view(request, session)
         id, text = view.query.id, form.get("text", "")
         if form.get("insert") or form.get("do") in ("insert", "preview"):
-            return await self._work_on(session, view, form)
+            return await self._work_on(request, session, view, form)
         if form.get("do") == "keep":
             await to_thread.run_sync(self._signpost.replies.keep_draft, id, session.staff.id, text)
             return RedirectResponse(f"/console/queries/{id}?done=kept#reply", 303)
@@ -128,12 +133,12 @@ class QueryPages:
         except ReplyRefused as refused:
             seen = number(form.get("read_to"))
             shown = {"marks": _marks(form), "reply_kind": form.get("kind", "answer")}
-            return self._page(session, await self._view(request, session), text, 409, seen, problem=str(refused), acted="reply", **shown)
+            return self._page(request, session, await self._view(request, session), text, 409, seen, problem=str(refused), acted="reply", **shown)
         await self._frame.record(request, session, "replied", view.query.reference, state=taken)
         self._signpost.listeners.tell(view.query.conversation_id)
         return RedirectResponse(f"/console/queries/{id}?done={taken}", 303)
 
-    async def _work_on(self, session: StaffSession, view: QueryView, form: Form) -> Response:
+    async def _work_on(self, request: Request, session: StaffSession, view: QueryView, form: Form) -> Response:
         """The same page with the reply as it is being made: nothing is sent, and the page that was read stays the page that was read."""
         text, topic = form.get("text", ""), form.get("insert") or form.get("topic", "")
         inserting = bool(form.get("insert")) or form.get("do") == "insert"
@@ -144,7 +149,10 @@ class QueryPages:
         problem = "Choose an answer to insert." if inserting and topic not in self._signpost.answers else ""
         if form.get("do") == "preview" and not text.strip():
             problem = "Write a reply before you preview it."
+        if not view.can_reply:
+            problem = CHANGED
         return self._page(
+            request,
             session,
             view,
             text,
@@ -191,7 +199,7 @@ class QueryPages:
             await self._frame.record(request, session, name.replace("-", "_"), view.query.reference)
             if name not in QUIET:
                 self._signpost.listeners.tell(view.query.conversation_id)
-            return RedirectResponse(f"/console/queries/{view.query.id}?done={name}{'#notebook' if name in QUIET else ''}", 303)
+            return RedirectResponse(f"/console/queries/{view.query.id}?done={name}{f'#notebook-{QUIET[name]}-told' if name in QUIET else ''}", 303)
 
         return handler
 

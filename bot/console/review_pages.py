@@ -106,7 +106,7 @@ class ReviewPages:
             except Refused as refused:
                 return self._page(session, view, 422, problem=str(refused), typed=form)
             await self._frame.record(request, session, f"conversation_{name.replace('-', '_')}", view.conversation.id)
-            return RedirectResponse(f"/console/review/{view.conversation.id}?done={name}", 303)
+            return RedirectResponse(f"/console/review/{view.conversation.id}?done={name}#{'review-tags' if name in ('tag', 'untag') else 'review'}-told", 303)
 
         return handler
 

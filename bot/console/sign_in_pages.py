@@ -13,7 +13,7 @@ from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
 from bot.channels.web import address
 from bot.clock import new_secret
-from bot.console.frame import COOKIE, PATH, Frame, Post, same
+from bot.console.frame import COOKIE, LIST, PATH, Frame, Post, same
 from bot.console.organisation import COOKIE as ORGANISATION_COOKIE
 from bot.console.organisation import BACK, NotVouched, organisation_sign_in
 from bot.console.second_step import picture
@@ -182,6 +182,7 @@ class SignInPages:
         await to_thread.run_sync(self._sign_in.sign_out, self._frame.cookies.read(request, COOKIE))
         answer = RedirectResponse("/console/sign-in", 303)
         self._frame.cookies.drop(answer, COOKIE)
+        self._frame.cookies.drop(answer, LIST)
         return answer
 
 

@@ -1,4 +1,4 @@
-"""What browsers load: nhsuk-frontend from npm, its remote fonts taken out, and the chat's script."""
+"""What browsers load: nhsuk-frontend from npm, its remote fonts taken out, htmx, and the chat's script."""
 
 from __future__ import annotations
 

@@ -1,11 +1,6 @@
-// What the console adds for browsers with JavaScript: drafts kept while writing, news that move nothing, a query that is live.
+// What the console adds for browsers with JavaScript, besides htmx: drafts kept while writing, a query that is live, nothing lost on the way.
 const KEEP_AFTER = 2500
-const NEWS_EVERY = 20000
 const TELL_AFTER = 5000
-
-function plural(number, one, many) {
-  return number === 1 ? `1 ${one}` : `${number} ${many}`
-}
 
 function keepDrafts(form) {
   const box = form.querySelector('textarea[name=text]')
@@ -36,26 +31,6 @@ function keepDrafts(form) {
     waiting ??= setTimeout(keep, KEEP_AFTER)
   })
   return { keep, isUnsaved: () => box.value !== kept }
-}
-
-function watchNews(line) {
-  let shown = 0
-  async function look() {
-    if (document.hidden) return
-    try {
-      const answer = await fetch(line.dataset.news)
-      if (!answer.ok) return
-      const { new: number } = await answer.json()
-      if (number === shown) return
-      shown = number
-      const link = Object.assign(document.createElement('a'), { href: line.dataset.here, textContent: `Show ${number === 1 ? 'it' : 'them'}` })
-      line.replaceChildren(number ? `${plural(number, 'new query', 'new queries')}. ` : '', ...(number ? [link] : []))
-    } catch {
-      // the next look tells
-    }
-  }
-  setInterval(look, NEWS_EVERY)
-  document.addEventListener('visibilitychange', look)
 }
 
 function goLive(list, draft) {
@@ -138,10 +113,23 @@ function guard(draft) {
   addEventListener('pageshow', () => { leaving = null })
 }
 
+// A form that htmx sends and that no page of ours answers: told above its part of the page, where what was typed stays.
+function tellFailures() {
+  const words = 'Signpost did not answer, so this may not be done. What you typed is still here. See if it was done, then try again.'
+  function tell({ type, detail }) {
+    const told = document.getElementById(`${detail.requestConfig.target.id}-told`) ?? detail.requestConfig.elt.closest('.app-part')?.querySelector('.app-told')
+    if (!told || (type === 'htmx:responseError' && told.textContent.trim())) return
+    const problem = document.createElement('p')
+    problem.className = 'nhsuk-error-message'
+    problem.textContent = words
+    told.replaceChildren(problem)
+  }
+  for (const failure of ['htmx:sendError', 'htmx:timeout', 'htmx:responseError']) document.addEventListener(failure, tell)
+}
+
 const form = document.querySelector('form[data-draft]')
 const draft = form ? keepDrafts(form) : null
-const line = document.querySelector('[data-news]')
-if (line) watchNews(line)
 const list = document.querySelector('[data-live]')
 if (list) goLive(list, draft)
 guard(draft)
+tellFailures()

@@ -383,7 +383,7 @@ def test_what_fails_in_place_is_told_there_and_stays(desk, site):
     def fails(words: str) -> None:
         add.click()
         told.get_by_text(words).wait_for()
-        assert page.get_by_label("Add a note").input_value() == "Rang the school"
+        assert page.get_by_label("Add a note").input_value() == "Rang the school" and words in focused(page)
 
     page.route("**/note", lambda route: route.abort())
     fails(no_answer)

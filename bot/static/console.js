@@ -113,16 +113,17 @@ function guard(draft) {
   addEventListener('pageshow', () => { leaving = null })
 }
 
-// A form that htmx sends and that no page of ours answers: told above its part of the page, where what was typed stays.
+// A form that htmx sends and that fails: told above its part of the page, where what was typed stays.
 function tellFailures() {
   const words = 'Signpost did not answer, so this may not be done. What you typed is still here. See if it was done, then try again.'
   function tell({ type, detail }) {
     const told = document.getElementById(`${detail.requestConfig.target.id}-told`) ?? detail.requestConfig.elt.closest('.app-part')?.querySelector('.app-told')
-    if (!told || (type === 'htmx:responseError' && told.textContent.trim())) return
-    const problem = document.createElement('p')
-    problem.className = 'nhsuk-error-message'
-    problem.textContent = words
-    told.replaceChildren(problem)
+    if (!told) return
+    if (type !== 'htmx:responseError' || !told.textContent.trim()) {
+      told.replaceChildren(Object.assign(document.createElement('p'), { className: 'nhsuk-error-message', textContent: words }))
+    }
+    told.firstElementChild.tabIndex = -1
+    told.firstElementChild.focus()
   }
   for (const failure of ['htmx:sendError', 'htmx:timeout', 'htmx:responseError']) document.addEventListener(failure, tell)
 }

@@ -28,7 +28,7 @@ test-engine: ## The engine's components, under the engine's Python
 test-app: ## Everything else, under the app's Python (starts the real engine)
 	@$(APP) -m pytest -q tests --ignore=tests/engine
 
-test-fast: ## The app's tests that need no engine process, in under a minute
+test-fast: ## The app's tests that need no engine process and no browser
 	@$(PYTHON) -m bot.setup test-fast
 	@$(APP) -m pytest -q tests --ignore=tests/engine -m "not engine and not browser"
 

@@ -448,4 +448,4 @@ def evaluate(
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="signpost")

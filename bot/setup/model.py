@@ -40,7 +40,7 @@ def ensure(force: bool = False) -> bool:
     if not force and is_current():
         return False
     made_from = fingerprint()
-    say("training the model (about a minute)")
+    say("training the model (a few minutes)")
     run(
         [ENGINE.executable, "-m", "bot.engine.train", MODEL],
         "training",

@@ -263,6 +263,7 @@ def staff_add(
 ) -> None:
     """Add a member of staff. The password is asked for, or read from standard input."""
     signpost = _signpost()
+    signpost.database.upgrade()
     for given, known, what in ((area or [], signpost.areas, "area"), (topic or [], signpost.topics, "topic")):
         for id in given:
             if id not in known:

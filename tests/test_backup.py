@@ -186,7 +186,6 @@ def test_what_is_written_while_a_backup_is_made_does_not_tear_it(full, tmp_path,
 def test_from_the_command_line(tmp_path, monkeypatch, time):
     monkeypatch.setenv("SIGNPOST_DATA_DIR", str(tmp_path))
     run = CliRunner()
-    assert run.invoke(cli, ["db", "upgrade"]).exit_code == 0
     add = ["staff", "add", "a@example.org", "--name", "Ada Quill", "--title", "Lead", "--role", "manager"]
     assert run.invoke(cli, add, input="blue lamp seven fox\n").exit_code == 0
     file = tmp_path / f"{date.today()}.signpost"

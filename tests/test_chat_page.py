@@ -202,7 +202,7 @@ def test_the_page_says_so_when_the_answer_takes_long(open_browser):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        browser = open_browser(engine_url=f"http://127.0.0.1:{silent.getsockname()[1]}", reply_wait=0.1)
+        browser = open_browser(engine_url=f"http://127.0.0.1:{silent.getsockname()[1]}", engine_timeout=4.0, reply_wait=0.1)
         page = browser.post("/chat", data={"text": "Slow?"})
         assert "Your message is safe." in page.text and "Check for a reply" in page.text
 

@@ -14,17 +14,18 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from bot.app import create_app
-from bot.parts import Signpost
 from bot.casework.ledger import take
 from bot.channels import web
 from bot.cli import app as cli
-from bot.clock import Clock
+from bot.clock import Clock, new_id
 from bot.conversations.erasure import as_text
 from bot.knowledge.areas import AreaProblem, load_areas
+from bot.parts import Signpost
 from bot.privacy.erasure import ERASED
 from bot.privacy.retention import Retention
 from bot.settings import Settings
 from bot.store import all_tables
+from bot.store.console import ExampleProposal
 from bot.store.cycle import Alert, ConversationToken, Delivery, Email, Explanation, Promise, Question, ReturnCode
 from bot.store.database import Database
 from bot.store.privacy import Erasure, Forgetting, Statistic
@@ -200,6 +201,19 @@ def test_what_the_night_deletes_leaves_the_engines_memory_too_once_it_is_counted
 
     anyio.run(forgotten)
     assert engine_double.forgotten == [chat]
+
+
+def test_examples_that_nobody_agreed_to_go_with_their_chat_and_agreed_ones_stay(settings, signpost, time):
+    staff = add_staff(signpost.database, "Wren Larkspur")
+    chat = signpost.log.start("web", "somerset", "parent")[0]
+    with signpost.database.write() as session:
+        for state in ("proposed", "approved"):
+            kept = {"conversation_id": chat, "seq": 1, "area": "somerset", "topic": "discharge", "proposed_by": staff.id, "proposed_at": time.now}
+            session.add(ExampleProposal(id=new_id(), text=state, state=state, **kept))
+    time.now += timedelta(days=800)
+    assert signpost.retention.run().conversations == 1
+    with signpost.database.read() as session:
+        assert session.execute(select(ExampleProposal.text, ExampleProposal.conversation_id)).all() == [("approved", None)]
 
 
 def test_a_turn_under_way_when_a_chat_is_deleted_writes_nothing(settings, signpost):

@@ -31,8 +31,7 @@ def empty(session: Session, conversation_id: str, now: datetime, wished_by: str)
         session.execute(delete(table).where(table.conversation_id == conversation_id).execution_options(synchronize_session=False))
     for table in (Draft, Email, Note, Summary):
         session.execute(delete(table).where(table.query_id.in_(queries)).execution_options(synchronize_session=False))
-    undecided = delete(ExampleProposal).where(ExampleProposal.conversation_id == conversation_id, ExampleProposal.state == "proposed")
-    session.execute(undecided.execution_options(synchronize_session=False))
+    _forget_undecided_examples(session, conversation_id)
     for statement in _emptied(**own):
         session.execute(statement.execution_options(synchronize_session=False))
     conversation.external_id = conversation.token_hash = conversation.school = conversation.held_query_id = conversation.guide = None
@@ -71,11 +70,18 @@ def remove(session: Session, conversation_id: str, now: datetime, wished_by: str
         session.execute(delete(table).where(table.conversation_id == conversation_id).execution_options(synchronize_session=False))
     for table in (Draft, Note, Summary, Reply, Question, Explanation, Alert, Email, Promise, QueryEvent):
         session.execute(delete(table).where(table.query_id.in_(queries)).execution_options(synchronize_session=False))
+    _forget_undecided_examples(session, conversation_id)
     session.execute(delete(Message).where(Message.conversation_id == conversation_id).execution_options(synchronize_session=False))
     session.execute(delete(Query).where(Query.conversation_id == conversation_id).execution_options(synchronize_session=False))
     session.execute(delete(Conversation).where(Conversation.id == conversation_id).execution_options(synchronize_session=False))
     session.expire_all()
     return record
+
+
+def _forget_undecided_examples(session: Session, conversation_id: str) -> None:
+    """What a second person approved is a masked example of nobody's; what waits for one still belongs to the conversation."""
+    undecided = delete(ExampleProposal).where(ExampleProposal.conversation_id == conversation_id, ExampleProposal.state == "proposed")
+    session.execute(undecided.execution_options(synchronize_session=False))
 
 
 def _to_be_forgotten(session: Session, conversation_id: str, now: datetime) -> None:

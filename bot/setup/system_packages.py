@@ -31,5 +31,5 @@ def ensure() -> list[str]:
         subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=quiet, check=False, stdout=subprocess.DEVNULL)
         missing = [package for package, is_there in WANTED.items() if not is_there()]
     for package in missing:
-        say(f"MISSING: {package}. The tests that need it are skipped. As root: apt-get install {package}")
+        say(f"MISSING: {package}. The tests that need it are skipped or fail and say so. As root: apt-get install {package}")
     return missing

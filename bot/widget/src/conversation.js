@@ -394,12 +394,14 @@ export class Conversation {
   }
 
   #hear(news) {
-    const mine = this.keeping.read()
-    if (!this.#cookie && (news.session !== mine.session || !mine.session)) return
     if (news.cleared) {
+      // what is kept on the device may be gone already: the chat that is shown here decides
+      if (!this.#cookie && (!news.session || news.session !== this.joined)) return
       this.#forget()
       return this.show.cleared()
     }
+    const mine = this.keeping.read()
+    if (!this.#cookie && (news.session !== mine.session || !mine.session)) return
     if ('draft' in news) return this.show.draft(news.draft)
     if (this.joined !== mine.session && !this.#cookie) this.#adopt(mine.session)
     this.show.outbox(this.outbox, false)

@@ -446,13 +446,20 @@ def test_an_alert_is_acknowledged_in_place(desk, site):
     with site.signpost.database.write() as session:
         member = session.scalars(select(Staff).where(Staff.name == lead)).one()
         session.add(Alert(id=new_id(), key=new_id(), kind="urgent", step="lead", staff_id=member.id, at=site.signpost.clock.now()))
+
+    def open_alerts() -> int:
+        with site.signpost.database.read() as session:
+            return len(session.scalars(select(Alert.id).where(Alert.staff_id == member.id, Alert.acknowledged_at.is_(None))).all())
+
     page = desk(lead).open("/console?view=all&kind=ordinary")
     page.evaluate("window.opened = 'once'")
-    before = page.locator(".app-alert").count()
+    before = open_alerts()
     page.get_by_label("Search all queries").fill("half a word")
     page.get_by_role("button", name="Acknowledge").first.click()
     page.get_by_text("You have acknowledged it.").wait_for()
-    assert page.locator(".app-alert").count() == before - 1 and focused(page) == "You have acknowledged it."
+    # the list shows five: another may have moved up
+    assert open_alerts() == before - 1 and page.locator(".app-alert").count() == min(5, before - 1)
+    assert focused(page) == "You have acknowledged it."
     assert page.get_by_label("Search all queries").input_value() == "half a word" and page.locator("nav#views").count() == 1
     assert page.evaluate("[window.opened, window.broken]") == ["once", []] and violations(page) == []
 

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from bot.parts import Signpost
 from bot.casework.office import Office
 from bot.casework.policy import CasePolicy
 from bot.clock import Clock, new_id
 from bot.conversations.log import ConversationLog
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import load_areas
+from bot.parts import Signpost
 from bot.running import Running, running
 from bot.settings import ROOT, Settings
 from bot.store.database import Database
 from bot.store.keys import open_keyring
 from bot.store.tables import Staff
+from tests.browsers import launched
 from tests.doubles.engine import EngineDouble
 from tests.doubles.postgresql import NoPostgresql, postgresql_server
 
@@ -152,3 +153,10 @@ def system(model) -> Running:
     """The whole system as processes: supervisor, real engine, app."""
     with running(engine_timeout="6", undo_seconds="0") as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A real browser, one a module: Playwright's loop would be in the way of other modules' own."""
+    with launched() as browser:
+        yield browser

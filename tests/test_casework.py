@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from datetime import date, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,6 @@ from bot.casework.references import find_reference, new_reference
 from bot.casework.replies import Replies, ReplyForm, ReplyRefused
 from bot.casework.routing import Need, NobodyToAsk, choose_lead
 from bot.conversations.log import ConversationLog
-from bot.knowledge.areas import load_areas
-from bot.settings import ROOT
 from bot.store.states import CLOSED_STATES, OPEN_STATES, STATES, TRANSITIONS, NotAllowed, check_move
 from tests.conftest import add_staff, build_office
 

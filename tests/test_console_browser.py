@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from datetime import timedelta
 
 import httpx
@@ -21,25 +20,12 @@ from bot.store.cycle import Alert, Delivery, Heartbeat
 from bot.store.database import Database
 from bot.store.keys import open_keyring
 from bot.store.tables import Conversation, Query, Reply, Staff, StaffSession
+from tests.browsers import violations
 from tests.doubles.engine import EngineDouble
 from tests.doubles.websites import Site
-from tests.test_browser import ARGUMENTS
-from tests.test_widget_browser import AXE, WATCH, WCAG
+from tests.test_widget_browser import WATCH
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -119,15 +105,6 @@ def ask(site, text="Who is our therapist now?"):
 
 def says(client, text):
     assert client.post("/api/chat/messages", json={"client_id": new_id(), "text": text}).status_code in (200, 202)
-
-
-def violations(page) -> list[str]:
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    return page.evaluate(
-        "(tags) => axe.run(document, {runOnly: tags, rules: {'target-size': {enabled: true}}})"
-        ".then((r) => r.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ') + ' ' + n.failureSummary).join(' | ')}`))",
-        WCAG,
-    )
 
 
 def pages_of(site) -> dict[str, str]:

@@ -65,7 +65,7 @@ def test_only_what_the_bot_could_not_read_has_no_topic(past):
 def test_every_other_thing_that_staff_work_with_is_there(past):
     right = {each["text"]: each["topic"] for each in WORDS["unclear"]}
     proposals = rows(past, ExampleProposal.text, ExampleProposal.topic)
-    assert proposals and all(right[text] == topic for text, topic in proposals)
+    assert dict(map(tuple, proposals)) == right
     assert {state for (state,) in rows(past, AnswerChange.state)} == {"approved", "proposed"}
     assert rows(past, Leave.id) and rows(past, Explanation.id)
 

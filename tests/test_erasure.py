@@ -31,7 +31,7 @@ from bot.store.database import Database
 from bot.store.privacy import Erasure, Forgetting, Statistic
 from bot.store.sealing import sealed_columns
 from bot.store.tables import Choice, Conversation, Draft, Message, Query, QueryEvent, RateCount, Reply
-from tests.conftest import SetClock, add_staff
+from tests.conftest import add_staff
 from tests.doubles.engine import says
 from tests.test_hardening import served
 from tests.test_web_api import Chat

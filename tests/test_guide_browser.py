@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bot.settings import ROOT
+from tests.browsers import violations
 from tests.doubles.websites import Site
-from tests.test_browser import chromium  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.browser
-
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture
@@ -23,7 +19,7 @@ def site(settings, signpost):
 
 
 @pytest.fixture
-def opened(chromium, site):  # noqa: F811
+def opened(chromium, site):
     """Opens a page; afterwards nothing was asked of another host and no script broke."""
     contexts, asked, broken = [], [], []
 
@@ -40,14 +36,6 @@ def opened(chromium, site):  # noqa: F811
     for context in contexts:
         context.close()
     assert [url for url in asked if not url.startswith((site.url, "data:"))] == [] and broken == []
-
-
-def violations(page) -> list[str]:
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    return page.evaluate(
-        "(tags) => axe.run(document, {runOnly: tags, rules: {'target-size': {enabled: true}}}).then((r) => r.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' | ')}`))",
-        WCAG,
-    )
 
 
 def is_narrow_enough(page) -> bool:

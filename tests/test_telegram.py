@@ -10,10 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from bot.casework.replies import ReplyForm
-from bot.channels.telegram import LONGEST_BODY
 from bot.clock import new_id
 from bot.settings import Settings
 from bot.store.cycle import Alert, Delivery, Question

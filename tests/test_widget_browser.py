@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from dataclasses import replace
 
 import pytest
 
 from bot.conversations.outbound import OfferedChoice, Outbound
-from bot.settings import ROOT
 from bot.setup import assets
 from bot.widget.build import TARGET, build
 from bot.widget.words import all_words
-from tests.conftest import add_staff
+from tests.browsers import violations
 from tests.doubles.engine import says
 from tests.doubles.telegram import TOKEN, BotApiDouble
 from tests.doubles.websites import SchoolSite, Site
-from tests.test_browser import ARGUMENTS
 
 pytestmark = pytest.mark.browser
 
 LAUNCHER = "Ask about children's therapy"
 SOURCE = {"id": "S4", "quote": "move in and out of our service", "title": "Service criteria", "url": "https://example.org/criteria"}
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # what a page must not do is asked of the page itself: who broke the policy, and which messages were announced
 WATCH = """
 window.broken = []
@@ -39,19 +34,6 @@ def built():
     stamp = assets.TARGET / "lock.sha256"
     if not TARGET.exists() or not stamp.exists() or stamp.read_text() != assets.fingerprint():
         build()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -636,15 +618,6 @@ def test_a_closed_chat_tells_how_many_messages_wait_and_does_not_fetch_them(visi
 
 
 # --- for everybody ---
-
-
-def violations(page, **options) -> list[str]:
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate(
-        "(tags) => axe.run(document, {runOnly: tags, rules: {'target-size': {enabled: true}}}).then((r) => r.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ') + ' ' + n.failureSummary).join(' | ')}`))",
-        WCAG,
-    )
-    return found
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])

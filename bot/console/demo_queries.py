@@ -42,10 +42,12 @@ BOT_TOPICS = {
     "core_offer_funding": 5, "ehcp_timescales": 5, "sendiass": 3, "private_therapy": 4, "independent_providers": 4, "core_offer_limits": 4, "consent": 3,
     "waiting_time": 5, "core_offer_discharge": 4, "core_offer_return": 3, "ehcp_not_delivered": 4, "ehcp_over_core": 4, "private_report": 2, "equipment": 2,
 }  # fmt: skip
-OTHER_LANGUAGE, UNCLEAR = 0.06, 0.04
+OTHER_LANGUAGE = 0.06
 # endings whose query needs a certain topic: clinical wording takes a second reader, a body explains what was decided
 TOPIC_OF = {"to_read": ("feeding",), "explained": ("explain_decision", "ehcp_over_core", "bounced")}
 BOT_ONLY = 1.5
+# a chat without a query is kept for a month; what was misread in it waits for a second person so long
+MISREAD_WITHIN = timedelta(days=20)
 
 
 class _Scripted:
@@ -88,7 +90,7 @@ class Demo:
         self._about = {topic: group for group in self._words["about"] for topic in group["topics"]}
         self._asked_about = {topic: group["topics"][topic]["share"] for topic, group in self._about.items()}
         self._topics: dict[str, str] = {}
-        self._unclear, self._urgent = list(self._words["unclear"]), list(self._words["urgent"])
+        self._urgent = list(self._words["urgent"])
         self._later: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = count()
         parts = (self.signpost.database, self._clock, self.signpost.masker)
@@ -155,6 +157,8 @@ class Demo:
             self._at(self._asked_at(ending), lambda ending=ending: self._asks(ending))
         for _ in range(round(self._queries * BOT_ONLY)):
             self._at(begin + timedelta(hours=self._random.uniform(1, WEEKS * 168 - 1)), self._chats)
+        for unclear in self._words["unclear"]:
+            self._at(self._end - self._random.uniform(0.1, 1) * MISREAD_WITHIN, lambda unclear=unclear: self._misread(unclear))
         for day in range(WEEKS * 7):
             morning = (begin + timedelta(days=day)).astimezone(LONDON).replace(hour=8, minute=5)
             self._at(morning, self._round)
@@ -222,9 +226,6 @@ class Demo:
 
     def _chats(self) -> None:
         """A conversation that the bot deals with alone."""
-        if self._unclear and self._random.random() < UNCLEAR:
-            self._misread(self._unclear.pop())
-            return
         topic = _drawn(self._random, BOT_TOPICS)
         conversation, accepted, area = self._talk(self._random.choice(self._examples[topic]), self._random.choice(("web", "web", "web", "telegram")))
         sure = round(self._random.uniform(0.3, 0.98), 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Mapping
 
 OUTCOMES = frozenset({"answer", "clarify", "handoff", "urgent", "check", "talk", "out"})

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Iterator, Mapping, Sequence
 from alembic.migration import MigrationContext
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Column, Connection, Date, Integer, String, Table, Text, func, select, text, type_coerce
+from sqlalchemy import Column, Connection, Date, Integer, Table, Text, func, select, text, type_coerce
 
 from bot.clock import Clock
 from bot.privacy.erasure import remove

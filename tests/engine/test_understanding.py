@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bot.nlu.decision import ASK_BACK, HAND_OVER, decide
 
 
 def test_the_vectors_are_the_published_models(encoder):

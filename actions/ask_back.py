@@ -9,6 +9,10 @@ from actions.guide_return import back_to_guide, on_to_guide
 from bot.conversations.outbound import OfferedChoice, Outbound
 
 
+# named last: who reads it first thinks that they have come to the wrong place
+ELSEWHERE = "out_of_scope"
+
+
 class AskBack(FollowUp):
     """`action_ask_back`: a follow-up is met; else up to three plain titles and "none of these"."""
 
@@ -26,7 +30,7 @@ class AskBack(FollowUp):
     def offer(self, dispatcher, topics: Sequence[str]) -> None:
         """Ask which of up to three topics is meant, with "none of these" and a person beside them."""
         answers = self.services.answers
-        likely = [topic for topic in topics if topic in answers][:3]
+        likely = sorted([topic for topic in topics if topic in answers][:3], key=ELSEWHERE.__eq__)
         choices = [self.topic_choice(topic) for topic in likely]
         if choices:
             choices.append(OfferedChoice(answers.say("none_of_these"), "none_of_these"))

@@ -356,7 +356,8 @@ def ledger(as_json: Annotated[bool, typer.Option("--json", help="Machine-readabl
     """Count the queries: logged = open + confirmed + withdrawn + silent + closed. Exit 1 when it does not balance."""
     from bot.casework.ledger import take
 
-    counted = take(_signpost().database)
+    signpost = _signpost()
+    counted = take(signpost.database, signpost.clock)
     if as_json:
         print(json.dumps(counted.as_json()))
     else:

@@ -146,8 +146,6 @@ def model() -> Path:
     return trained.MODEL
 
 
-
-
 @pytest.fixture(scope="session")
 def system(model) -> Running:
     """The whole system as processes: supervisor, real engine, app."""

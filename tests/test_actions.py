@@ -90,6 +90,11 @@ def test_without_a_topic_before_a_follow_up_is_asked_back(stage):
     assert [c["topic"] for c in message["choices"]][:2] == ["referral_route", "waiting_time"]
 
 
+def test_that_it_is_about_something_else_is_the_last_topic_offered(stage):
+    [message] = stage.play("action_ask_back", "her hours", choices=["out_of_scope", "equipment", "ehcp_over_core"])
+    assert [c["topic"] for c in message["choices"]][:3] == ["equipment", "ehcp_over_core", "out_of_scope"]
+
+
 def test_a_long_message_is_never_taken_for_a_follow_up():
     long = "what about the report that the hospital wrote last year when he was in for his operation and they said he needs physio every week"
     assert not same_for_another(long) and not contact_wanted(long + " who do i contact")

@@ -141,23 +141,23 @@ def asked(log: ConversationLog, text: str = "a question") -> tuple[str, int]:
     return conversation, log.accept(conversation, "client-id-1", text).seq
 
 
-def test_a_question_is_logged_routed_and_promised_in_one_go(desk, log, any_database):
+def test_a_question_is_logged_routed_and_promised_in_one_go(desk, log, any_database, time):
     conversation, seq = asked(log)
     card = desk.open(conversation, seq, reason="unresolved")
     assert (card.state, card.lead, card.due_on) == ("routed", "Ada Quill", date(2026, 11, 30))
-    assert take(any_database).as_json() == {
+    assert take(any_database, time.clock()).as_json() == {
         **dict(logged=1, open=1, confirmed=0, withdrawn=0, silent=0, closed=0, lost=0, unanswered=0, stuck=0, unsent=0), "balances": True
     }  # fmt: skip
 
 
-def test_the_same_message_never_makes_two_queries(desk, log, any_database):
+def test_the_same_message_never_makes_two_queries(desk, log, any_database, time):
     conversation, seq = asked(log)
     cards = []
     threads = [threading.Thread(target=lambda: cards.append(desk.open(conversation, seq, reason="unresolved"))) for _ in range(8)]
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert len({c.reference for c in cards}) == 1 and len(cards) == 8
-    assert take(any_database).logged == 1
+    assert take(any_database, time.clock()).logged == 1
 
 
 def test_chasing_is_recorded_and_lateness_is_computed(desk, log, time):

@@ -237,7 +237,7 @@ def test_erasing_takes_words_addresses_and_keys_and_the_ledger_balances(any_data
         assert session.scalars(select(Query.state).order_by(Query.state)).all() == ["routed", "withdrawn"]
         assert session.scalars(select(ReturnCode.conversation_id)).all() == [ids[1]]
         assert session.scalars(select(Message.turn_state).where(Message.conversation_id == ids[0])).all() == ["done"]
-    assert take(any_database).balances
+    assert take(any_database, time.clock()).balances
     assert log.for_address("telegram", "1", "somerset", "parent") not in ids
 
 

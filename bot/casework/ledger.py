@@ -49,7 +49,7 @@ class Ledger:
         return {**asdict(self), "balances": self.balances}
 
 
-def take(database: Database, clock: Clock = Clock()) -> Ledger:
+def take(database: Database, clock: Clock) -> Ledger:
     """Count now."""
     with database.read() as session:
         return count(session, clock.now())

@@ -30,6 +30,8 @@ def patterns():
         ("he keeps saying what's the point of me", "urgent_mental_health"),
         ("my boy says we'd be happier without him", "urgent_mental_health"),
         ("i've had thoughts of not being here", "urgent_mental_health"),
+        ("a boy in year 10 has got a plan of when and how he'd do it", "urgent_mental_health"),
+        ("she's made a plan how she will end it", "urgent_mental_health"),
         ("my partner scares us", "urgent_safeguarding"),
         ("he was left on his own all night", "urgent_safeguarding"),
         ("I am worried about what goes on at home", "urgent_safeguarding"),

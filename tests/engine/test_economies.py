@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import random
 from pathlib import Path
 
 import pytest
+from rasa.core.policies.memoization import MemoizationPolicy
+from rasa.core.policies.rule_policy import RulePolicy
 from rasa.core.processor import MessageProcessor
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import ActionExecuted, BotUttered, SlotSet, UserUttered
+from rasa.shared.core.events import ActionExecuted, ActionExecutionRejected, ActiveLoop, BotUttered, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from bot.engine.economies.predictions import RememberedRules
+from bot.engine.economies.predictions import RememberedRules, ask_only_what_decides
 from bot.engine.economies.runner import DirectGraphRunner
 from bot.engine.economies.trackers import LiveTrackers, copy_without_replay
 
@@ -79,6 +82,51 @@ def test_remembered_predictions_are_those_of_the_policies(processor):
                 tracker.update(BotUttered("so"), processor.domain)
                 tracker.update(SlotSet("last_topic", "privacy"), processor.domain)
     assert recalled > 60
+
+
+@pytest.fixture
+def as_rasa_asks(monkeypatch):
+    """Put back afterwards what an economy changes."""
+    for policy, names in ((RulePolicy, ("_find_action_from_rules", "_prediction_states", "format_tracker_states", "predict_action_probabilities")), (MemoizationPolicy, ("predict_action_probabilities",))):
+        for name in names:
+            monkeypatch.setattr(policy, name, inspect.getattr_static(policy, name))
+
+
+def conversation_with_guides(processor, seed: int, predict) -> list:
+    """What is predicted through a made-up conversation in which guides begin, go on, are interrupted and end."""
+    chance, domain = random.Random(seed), processor.domain
+    tracker = DialogueStateTracker(str(seed), domain.slots)
+    tracker.update(ActionExecuted("action_listen"), domain)
+    intents, guides = sorted(domain.intents), ["responsibility_check", "eligibility_check", "responsibility_answer", "five_questions_answer"]
+    found = []
+    for _ in range(12):
+        tracker.update(said(chance.choice(guides if chance.random() < 0.5 else intents)), domain)
+        for _ in range(7):
+            prediction = predict(tracker)
+            action = domain.action_names_or_texts[prediction.max_confidence_index]
+            found.append((action, prediction.probabilities, prediction.policy_name, prediction.hide_rule_turn, prediction.is_no_user_prediction, [type(e) for e in prediction.events]))
+            tracker.update_with_events(prediction.events, domain)
+            if action in domain.form_names:
+                interrupted = tracker.active_loop_name == action and isinstance(tracker.events[-1], UserUttered) and chance.random() < 0.5
+                ended = not interrupted and chance.random() < 0.3
+                after = [ActionExecutionRejected(action)] if interrupted else [ActionExecuted(action), ActiveLoop(None if ended else action)]
+                tracker.update_with_events([*after, *([] if interrupted else [SlotSet("requested_slot", None if ended else "sort")])], domain)
+            else:
+                tracker.update_with_events([ActionExecuted(action), SlotSet("last_topic", "privacy")], domain)
+            if action == "action_listen":
+                break
+    return found
+
+
+def test_asking_only_what_decides_decides_as_rasa_does(processor, as_rasa_asks):
+    ask = MessageProcessor._predict_next_with_tracker
+    seeds = range(12)
+    before = [conversation_with_guides(processor, seed, lambda tracker: ask(processor, tracker)) for seed in seeds]
+    ask_only_what_decides()
+    after = [conversation_with_guides(processor, seed, lambda tracker: ask(processor, tracker)) for seed in seeds]
+    assert before == after
+    actions = [action for found in before for action, *_ in found]
+    assert {"responsibility_form", "five_questions_form", "action_answer", "action_listen"} <= {*actions} and len(actions) > 250
 
 
 def test_a_prediction_that_depends_on_the_turn_before_is_not_remembered(processor):

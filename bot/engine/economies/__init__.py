@@ -9,7 +9,7 @@ from __future__ import annotations
 from rasa.core.utils import AvailableEndpoints
 
 from bot.engine.economies.actions import check_schema_once, keep_connections, send_recent_events
-from bot.engine.economies.predictions import remember_rules, trust_the_model
+from bot.engine.economies.predictions import ask_only_what_decides, remember_rules, trust_the_model
 from bot.engine.economies.runner import run_without_dask
 from bot.engine.economies.trackers import copy_without_replay, look_events_up_once
 
@@ -22,5 +22,6 @@ def install(endpoints: AvailableEndpoints) -> None:
     look_events_up_once()
     copy_without_replay()
     run_without_dask()
+    ask_only_what_decides()
     remember_rules()
     trust_the_model()

@@ -1,4 +1,5 @@
-"""What the rules say to one message is looked up once, as long as nothing but the message decides it.
+"""What the rules say to one message is looked up once, as long as nothing but the message decides it; and within a guide, where more
+decides it, only what can decide is asked.
 
 Two predictions a turn, each replaying the conversation five times over, took a quarter of a turn.
 """
@@ -7,15 +8,17 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Dict, List, Optional, Text, Tuple
+from typing import Any, Dict, List, Optional, Text, Tuple
 
+from rasa.core.policies.memoization import MemoizationPolicy
 from rasa.core.policies.policy import PolicyPrediction
-from rasa.core.policies.rule_policy import RULES, RulePolicy
+from rasa.core.policies.rule_policy import RULES, RULES_FOR_LOOP_UNHAPPY_PATH, RulePolicy
 from rasa.core.processor import MessageProcessor
 from rasa.shared.core.constants import ACTION_LISTEN_NAME, PREVIOUS_ACTION, USER
+from rasa.shared.core.domain import Domain, State
 from rasa.shared.core.events import ActionExecuted, ActionExecutionRejected, BotUttered, Event, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
-from rasa.shared.nlu.constants import ACTION_NAME, INTENT, INTENT_NAME_KEY
+from rasa.shared.nlu.constants import ACTION_NAME, INTENT, INTENT_NAME_KEY, TEXT
 
 Steps = Tuple[Text, ...]
 
@@ -31,6 +34,71 @@ def remember_rules() -> None:
         return (steps and self._remembered_rules.recall(steps)) or self._remembered_rules.keep(steps, ask(self, tracker))
 
     MessageProcessor._predict_next_with_tracker = predict
+
+
+def ask_only_what_decides() -> None:
+    """Leave out of a prediction what cannot change it. Together these make a prediction within a guide three times cheaper.
+
+    - Rules that read a message's text, where there are none: Rasa looks for them before it looks at the guide that is under way.
+    - States of the conversation further back than the longest rule reaches.
+    - The other policy, once a rule is certain: nothing is more certain, and the rules go first among equals.
+    - The copy of all states for a debug log that is not written.
+    """
+    find, predict, recall = RulePolicy._find_action_from_rules, RulePolicy.predict_action_probabilities, MemoizationPolicy.predict_action_probabilities
+
+    def find_action(self: RulePolicy, tracker: DialogueStateTracker, domain: Domain, use_text_for_last_user_input: bool) -> Tuple[Any, Any, bool]:
+        if use_text_for_last_user_input and not _reach(self).reads_text:
+            return None, None, False
+        return find(self, tracker, domain, use_text_for_last_user_input)
+
+    def by_rules(self: RulePolicy, tracker: DialogueStateTracker, domain: Domain, **more: Any) -> PolicyPrediction:
+        prediction = predict(self, tracker, domain, **more)
+        tracker.decided_by_rules = len(tracker.events) if _is_certain(prediction, tracker, domain) else None
+        return prediction
+
+    def by_memory(self: MemoizationPolicy, tracker: DialogueStateTracker, domain: Domain, **more: Any) -> PolicyPrediction:
+        if getattr(tracker, "decided_by_rules", None) == len(tracker.events):
+            return self._prediction(self._default_predictions(domain))
+        return recall(self, tracker, domain, **more)
+
+    RulePolicy._find_action_from_rules = find_action
+    RulePolicy._prediction_states = _latest_states
+    RulePolicy.format_tracker_states = staticmethod(lambda _states: [])
+    RulePolicy.predict_action_probabilities = by_rules
+    MemoizationPolicy.predict_action_probabilities = by_memory
+
+
+class _Reach:
+    """How far back the rules of a policy look, in states, and whether any reads a message's text."""
+
+    def __init__(self, policy: RulePolicy) -> None:
+        rules = [json.loads(key) for lookup in (RULES, RULES_FOR_LOOP_UNHAPPY_PATH) for key in policy.lookup.get(lookup, ())]
+        self.states = max(map(len, rules), default=1)
+        self.reads_text = any(TEXT in state.get(USER, {}) for rule in rules for state in rule)
+
+
+def _reach(policy: RulePolicy) -> _Reach:
+    if not hasattr(policy, "reach_of_rules"):
+        policy.reach_of_rules = _Reach(policy)
+    return policy.reach_of_rules
+
+
+def _latest_states(
+    policy: RulePolicy, tracker: DialogueStateTracker, domain: Domain, use_text_for_last_user_input: bool = False, rule_only_data: Optional[Dict[Text, Any]] = None
+) -> List[State]:
+    """The states before the latest actions, as `Domain.states_for_tracker_history` gives them, as many as any rule looks at."""
+    before = sum(isinstance(event, ActionExecuted) for event in tracker.applied_events()) + 1 - _reach(policy).states
+    trackers = enumerate(tracker.generate_all_prior_trackers())
+    states = [domain._clean_state(domain.get_active_state(prior)) for place, (prior, _) in trackers if place >= before]
+    policy.featurizer._choose_last_user_input([states], use_text_for_last_user_input)
+    return states
+
+
+def _is_certain(prediction: PolicyPrediction, tracker: DialogueStateTracker, domain: Domain) -> bool:
+    """Whether a rule decides, whatever the other policy says. An action that has just declined is struck out later."""
+    latest = tracker.events[-1] if tracker.events else None
+    declined = isinstance(latest, ActionExecutionRejected) and latest.action_name == domain.action_names_or_texts[prediction.max_confidence_index]
+    return prediction.max_confidence == 1.0 and not declined
 
 
 def trust_the_model() -> None:

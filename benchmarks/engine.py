@@ -54,14 +54,12 @@ def messages() -> list[str]:
     return found
 
 
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process and those under it."""
-    total = 0.0
-    for line in subprocess.run(["ps", "-eo", "pid,ppid,rss"], capture_output=True, text=True).stdout.splitlines()[1:]:
-        own, parent, rss = (int(n) for n in line.split())
-        if pid in (own, parent):
-            total += rss / 1024
-    return total
+def held_mb(pid: int) -> float:
+    """Memory that a process and those under it hold; a page that several share is counted once (PSS)."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout.splitlines()[1:]
+    family = [int(own) for own, parent in map(str.split, listed) if pid in (int(own), int(parent))]
+    pages = [line for each in family for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:")]
+    return sum(int(line.split()[1]) for line in pages) / 1024
 
 
 def timed(command: list[str], cwd: Path, environment: dict[str, str]) -> float:
@@ -93,7 +91,7 @@ def measure_signpost(asked: list[str]) -> Figures:
         load.run(port, *WARM_UP, asked, load.signpost_begin, load.signpost_turn)
         for clients, turns in CLIENTS.items():
             figures.loads[clients] = load.run(port, clients, turns, asked, load.signpost_begin, load.signpost_turn)
-        figures.memory_mb = resident_mb(system.children()["engine"])
+        figures.memory_mb = held_mb(system.children()["engine"])
     return figures
 
 
@@ -122,7 +120,7 @@ def measure_stock(asked: list[str], all_epochs: bool) -> Figures:
             load.run(port, *WARM_UP, asked, load.stock_begin, load.stock_turn)
             for clients, turns in CLIENTS.items():
                 figures.loads[clients] = load.run(port, clients, turns, asked, load.stock_begin, load.stock_turn)
-            figures.memory_mb = resident_mb(process.pid)
+            figures.memory_mb = held_mb(process.pid)
     return figures
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
@@ -201,6 +202,39 @@ def test_a_hanging_engine_is_told_of_and_works_again_when_it_wakes(system: Runni
     assert messages[0]["outcome"] == "handoff" and "Your message is safe" in messages[0]["text"]
     system.wait_until_ready()
     assert parent.says("thank you so much")[0]["topic"] == "thank"
+
+
+def children_of(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout.splitlines()[1:]
+    return [int(own) for own, parent in map(str.split, listed) if int(parent) == pid]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="with one core the engine reads messages itself")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_the_process_that_reads_messages_may_die_or_hang(system: Running, how):
+    parent = Parent(system.url)
+    assert parent.says("Who pays for the service?")[0]["topic"] == "core_offer_funding"
+    engine = system.children()["engine"]
+    [reader] = children_of(engine)
+    os.kill(reader, how)
+    for text, topic in (("He was discharged last year. Can we come back to the service?", "core_offer_return"), ("Who pays for the service?", "core_offer_funding")):
+        assert parent.says(text)[0]["topic"] == topic
+    assert system.children()["engine"] == engine
+    [another] = children_of(engine)
+    assert another != reader
+
+
+def test_the_process_that_reads_messages_ends_with_the_engine(system: Running):
+    Parent(system.url).says("Who pays for the service?")
+    engine = system.children()["engine"]
+    readers = children_of(engine)
+    os.kill(engine, signal.SIGKILL)
+    until = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in readers) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in readers)
+    time.sleep(0.5)
+    system.wait_until_ready()
 
 
 def staff_act(staff: httpx.Client, page: str, act: str, **fields: str) -> httpx.Response:

@@ -21,6 +21,7 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from bot.engine.forgetting import forget
+from bot.engine.reader import Reader, read_in_a_process_of_its_own
 from bot.logs import REQUEST_HEADER, request_id, valid_request
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class TurnChannel(InputChannel):
 
     def __init__(self, token: Text) -> None:
         self._token = token
+        self._reader: Optional[Reader] = None
 
     @classmethod
     def name(cls) -> Text:
@@ -56,10 +58,16 @@ class TurnChannel(InputChannel):
         turn = Blueprint("turn_channel", __name__)
 
         @turn.listener("after_server_start")
-        async def settle(*_: Any) -> None:
+        async def settle(app: Any, *_: Any) -> None:
             # The model's million objects stay: the garbage collector need not walk them again and again.
             gc.collect()
             gc.freeze()
+            self._reader = read_in_a_process_of_its_own(app.ctx.agent.processor)
+
+        @turn.listener("before_server_stop")
+        async def stop_reading(*_: Any) -> None:
+            if self._reader:
+                self._reader.stop()
 
         @turn.route("/", methods=["GET"])
         async def ready(request: Request) -> HTTPResponse:

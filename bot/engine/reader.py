@@ -36,16 +36,21 @@ class Reader:
     def __init__(self, processor: MessageProcessor) -> None:
         self._processor = processor
         self._process: Optional[_Process] = None
+        self._starting = asyncio.Lock()
 
     async def parse(self, message: UserMessage) -> Dict[Text, Any]:
         """What Rasa's graph understands of a message; never fails because of the other process."""
+        process = None
         try:
-            if self._process is None:
-                self._process = await _Process.start(self._processor)
-            return await asyncio.wait_for(self._process.ask(message), LONGEST)
+            async with self._starting:
+                if self._process is None:
+                    self._process = await _Process.start(self._processor)
+                process = self._process
+            return await process.ask(message)
         except (OSError, EOFError, asyncio.TimeoutError) as problem:
             logger.warning("reading here, because the reading process failed: %s", type(problem).__name__)
-            self.stop()
+            if process is self._process:
+                self.stop()
             return _read(self._processor, message)
 
     def stop(self) -> None:
@@ -61,6 +66,7 @@ class _Process:
     def __init__(self, pid: int, answers: asyncio.StreamReader, line: asyncio.StreamWriter) -> None:
         self._pid, self._answers, self._line = pid, answers, line
         self._waiting: Deque[asyncio.Future] = deque()
+        self._answered = 0
         self._listening = asyncio.ensure_future(self._listen())
 
     @classmethod
@@ -73,11 +79,20 @@ class _Process:
         return cls(pid, *await asyncio.open_unix_connection(sock=ours))
 
     async def ask(self, message: UserMessage) -> Dict[Text, Any]:
+        """What it understands. Raises EOFError if it has died, TimeoutError if it answers nobody for too long."""
+        if self._listening.done():
+            raise EOFError
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         self._line.write(_framed((message.text, message.sender_id, message.input_channel, message.message_id, message.metadata)))
         await self._line.drain()
-        return await answer
+        while True:
+            answered = self._answered
+            try:
+                return await asyncio.wait_for(asyncio.shield(answer), LONGEST)
+            except asyncio.TimeoutError:
+                if self._answered == answered:
+                    raise
 
     async def _listen(self) -> None:
         problem: Exception = EOFError()
@@ -85,6 +100,7 @@ class _Process:
             while True:
                 (length,) = _LENGTH.unpack(await self._answers.readexactly(_LENGTH.size))
                 answer = pickle.loads(await self._answers.readexactly(length))
+                self._answered += 1
                 waiting = self._waiting.popleft()
                 if not waiting.done():
                     waiting.set_result(answer)
@@ -94,6 +110,7 @@ class _Process:
             for waiting in self._waiting:
                 if not waiting.done():
                     waiting.set_exception(problem)
+                    waiting.exception()  # who waited may have gone
             self._waiting.clear()
 
     def end(self) -> None:

@@ -7,9 +7,9 @@ engine: it shares the model's memory, and starts at once. Rasa's own place for a
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
-import pickle
 import signal
 import socket
 import struct
@@ -61,7 +61,7 @@ class Reader:
 
 
 class _Process:
-    """The other process and the line to it: each message and each answer is pickled, its length before it."""
+    """The other process and the line to it: each message and each answer in JSON, its length before it."""
 
     def __init__(self, pid: int, answers: asyncio.StreamReader, line: asyncio.StreamWriter) -> None:
         self._pid, self._answers, self._line = pid, answers, line
@@ -99,7 +99,7 @@ class _Process:
         try:
             while True:
                 (length,) = _LENGTH.unpack(await self._answers.readexactly(_LENGTH.size))
-                answer = pickle.loads(await self._answers.readexactly(length))
+                answer = json.loads(await self._answers.readexactly(length))
                 self._answered += 1
                 waiting = self._waiting.popleft()
                 if not waiting.done():
@@ -135,7 +135,7 @@ def _serve(processor: MessageProcessor, line: socket.socket) -> None:
         os.closerange(kept + 1, min(os.sysconf("SC_OPEN_MAX"), 65536))
         with line.makefile("rwb") as stream:
             while head := stream.read(_LENGTH.size):
-                text, sender_id, channel, message_id, metadata = pickle.loads(stream.read(_LENGTH.unpack(head)[0]))
+                text, sender_id, channel, message_id, metadata = json.loads(stream.read(_LENGTH.unpack(head)[0]))
                 message = UserMessage(text=text, sender_id=sender_id, input_channel=channel, message_id=message_id, metadata=metadata)
                 stream.write(_framed(_read(processor, message)))
                 stream.flush()
@@ -148,8 +148,8 @@ def _read(processor: MessageProcessor, message: UserMessage) -> Dict[Text, Any]:
 
 
 def _framed(content: Any) -> bytes:
-    pickled = pickle.dumps(content, pickle.HIGHEST_PROTOCOL)
-    return _LENGTH.pack(len(pickled)) + pickled
+    written = json.dumps(content).encode()
+    return _LENGTH.pack(len(written)) + written
 
 
 def read_in_a_process_of_its_own(processor: MessageProcessor) -> Optional[Reader]:

@@ -26,6 +26,7 @@ from bot.conversations.masked import MaskedEngine, listed
 from bot.conversations.outbound import Outbound
 from bot.conversations.senders import Sender
 from bot.conversations.turns import Turns
+from bot.conversations.watchful import WatchfulEngine
 from bot.console.answers import AnswerChanges
 from bot.console.promises import PromiseRules
 from bot.console.sign_in import SECOND_STEP, SignIn
@@ -117,6 +118,8 @@ class Signpost:
             given = [answers.say(f"masked_{kind}") for kind in kinds]
             return Outbound(answers.say("masked_notice", kinds=listed(given)), author="system")
 
+        careful = WatchfulEngine(MaskedEngine(engine, masker, log, masked), Outbound(answers.say("may_be_danger"), author="system"))
+
         def apology(turn: Waiting, card: QueryCard) -> list[Outbound]:
             area = areas.get(turn.area, areas[settings.area])
             told = [answers.say("engine_down", **query_words(card)), return_words(answers, settings.site, card), area.not_for_emergencies]
@@ -135,7 +138,7 @@ class Signpost:
             engine=engine,
             masker=masker,
             listeners=listeners,
-            turns=Turns(log, MaskedEngine(engine, masker, log, masked), office.desk, office.reception, listeners, apology),
+            turns=Turns(log, careful, office.desk, office.reception, listeners, apology),
             guides=Guides.load(ROOT / "data" / "policy", answers),
             sign_in=SignIn(database, clock, _one_of(settings, "second_step", SECOND_STEP), timedelta(minutes=settings.staff_idle_minutes)),
             promise_rules=PromiseRules(database, clock, areas),

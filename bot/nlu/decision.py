@@ -29,6 +29,7 @@ class Bands:
     near_from: nearness to an example below which nothing is answered, however sure.
     also_from: two sentences that ask about different topics are both answered from here up.
     urgent_from: the probabilities of all urgent topics together raise the likeliest of them from here up.
+    danger_from: from here up the emergency line is said beside whatever else is answered.
     choices: how many topics a question back may offer.
     urgent: topics that come first and are never offered as a choice.
     never_offered: further topics that are no choice to offer and no second question (small talk).
@@ -39,6 +40,7 @@ class Bands:
     near_from: float = 0.45
     also_from: float = 0.45
     urgent_from: float = 0.5
+    danger_from: float = 0.2
     choices: int = 3
     urgent: frozenset[str] = frozenset()
     never_offered: frozenset[str] = frozenset()
@@ -51,6 +53,12 @@ class Decision:
     intent: str
     topics: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+
+
+def may_be_danger(rankings: Sequence[Ranking], bands: Bands) -> bool:
+    """Whether a message may speak of danger, likely enough to say where help is, though perhaps not to answer nothing else."""
+    seen = together(rankings)
+    return sum(seen.probability(topic) for topic in bands.urgent if topic in seen.topics) >= bands.danger_from
 
 
 def decide(parts: Sequence[str], rankings: Sequence[Ranking], bands: Bands) -> Decision:

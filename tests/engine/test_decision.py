@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bot.nlu.decision import ASK_BACK, HAND_OVER, Bands, decide
+from bot.nlu.decision import ASK_BACK, HAND_OVER, Bands, decide, may_be_danger
 from bot.nlu.topic_model import Neighbours, Ranking
 from bot.nlu.wording import WordingModel
 
@@ -52,6 +52,12 @@ def test_danger_in_one_sentence_comes_first():
     parts = ["when is our turn? she is choking.", "when is our turn?", "she is choking."]
     rankings = [ranking(waiting_time=0.4, urgent_medical=0.55), ranking(waiting_time=0.9), ranking(urgent_medical=0.95)]
     assert decide(parts, rankings, BANDS).topics[0] == "urgent_medical"
+
+
+def test_danger_that_is_only_likely_is_noticed_whatever_is_answered():
+    half_heard = [ranking(waiting_time=0.6, urgent_medical=0.3)]
+    assert decide(["a"], half_heard, BANDS).intent != "urgent_medical" and may_be_danger(half_heard, BANDS)
+    assert not may_be_danger([ranking(waiting_time=0.8, urgent_medical=0.1)], BANDS)
 
 
 def test_the_two_steps_find_the_nearest_neighbours():

@@ -14,7 +14,7 @@ from rasa.shared.nlu.constants import INTENT, INTENT_NAME_KEY, PREDICTED_CONFIDE
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from bot.nlu.decision import Bands, decide, together
+from bot.nlu.decision import Bands, decide, may_be_danger, together
 from bot.nlu.graph.mender import MENDED
 from bot.nlu.graph.sentence_featurizer import PART_VECTORS, PARTS
 from bot.nlu.topic_model import TopicModel
@@ -33,7 +33,8 @@ class TopicClassifier(GraphComponent):
             "ask_from": 0.08,
             "near_from": 0.45,
             "also_from": 0.45,
-            "urgent_from": 0.57,
+            "urgent_from": 0.5,
+            "danger_from": 0.2,
             "choices": 3,
             "urgent": [],
             "never_offered": [],
@@ -43,7 +44,7 @@ class TopicClassifier(GraphComponent):
     def __init__(self, config: Dict[Text, Any], storage: ModelStorage, resource: Resource, model: TopicModel) -> None:
         self._config, self._storage, self._resource, self._model = config, storage, resource, model
         self._bands = Bands(
-            **{name: config[name] for name in ("answer_from", "ask_from", "near_from", "also_from", "urgent_from", "choices")},
+            **{name: config[name] for name in ("answer_from", "ask_from", "near_from", "also_from", "urgent_from", "danger_from", "choices")},
             **{name: frozenset(config[name]) for name in ("urgent", "never_offered")},
         )
 
@@ -83,6 +84,7 @@ class TopicClassifier(GraphComponent):
                 "choices": list(decision.choices),
                 "nearness": seen.nearness,
                 "confidence": seen.confidence,
+                "may_be_danger": may_be_danger(rankings, self._bands),
             })
         return messages
 

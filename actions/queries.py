@@ -22,10 +22,15 @@ class _AboutQuery(SignpostAction):
     async def run(self, dispatcher, tracker, domain):
         turn = self.turn(tracker)
         card = await to_thread.run_sync(self.look_up, turn)
-        text = self.told(card) if card else self.services.answers.say("query_none")
+        text = self.told(card) if card else self.not_found(turn)
         choices = self.choices(card) if card else (self.person_choice(),)
         self.say(dispatcher, Outbound(text, outcome="answer", topic=self.topic, query_id=card.id if card else None, choices=tuple(choices)))
         return []
+
+    def not_found(self, turn: Turn) -> str:
+        """What is said without a query: the same of another family's reference as of one that does not exist."""
+        answers = self.services.answers
+        return answers.say("query_elsewhere", reference=turn.reference, site=self.services.site) if turn.reference else answers.say("query_none")
 
     def look_up(self, turn: Turn) -> QueryCard | None:
         """The query that the turn is about, changed as the action wants it."""

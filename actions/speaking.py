@@ -48,6 +48,7 @@ class Turn:
     area: whose words answer it, which is the one that the message names. home: the area of the family, as far as it is known.
     pressed: what a guide's button said (`asks`, `value`). texts: what was typed in this conversation, the newest last.
     rejected: forms that gave this message away to another action, and whose question is due again.
+    may_be_danger: danger was half heard; whatever a person is asked then comes before what can wait.
     """
 
     conversation_id: str
@@ -69,6 +70,7 @@ class Turn:
     slots: Mapping[str, Any] = field(default_factory=dict)
     pressed: Mapping[str, str] = field(default_factory=dict)
     texts: tuple[str, ...] = ()
+    may_be_danger: bool = False
 
     @property
     def reference(self) -> str | None:
@@ -111,6 +113,7 @@ class SignpostAction(Action):
             intent=intent,
             topics=tuple(understood.get("topics") or ()) or ((intent,) if intent in self.services.topics else ()),
             choices=tuple(understood.get("choices") or ()),
+            may_be_danger=bool(understood.get("may_be_danger")),
             language=understood.get("language") or "en",
             therapy=therapies.pop() if len(therapies) == 1 else None,
             last_topic=tracker.get_slot("last_topic"),

@@ -79,7 +79,7 @@ class TopicAction(SignpostAction):
                 turn.seq,
                 reason="case" if topic else "unresolved",
                 topic=topic,
-                kind="priority" if topic in _PRIORITY else "ordinary",
+                kind="priority" if topic in _PRIORITY or turn.may_be_danger else "ordinary",
                 language=turn.language,
                 therapy=turn.therapy,
                 area=turn.home,

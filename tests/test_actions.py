@@ -10,6 +10,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions import all_actions
 from actions.follow_up import contact_wanted, same_for_another
+from bot.store.tables import Query
 
 
 class Stage:
@@ -88,6 +89,19 @@ def test_without_a_topic_before_a_follow_up_is_asked_back(stage):
     assert message["outcome"] == "clarify"
     assert [c["title"] for c in message["choices"]][-2:] == ["None of these", "Talk to a person"]
     assert [c["topic"] for c in message["choices"]][:2] == ["referral_route", "waiting_time"]
+
+
+def test_a_reference_of_another_chat_is_not_asked_for_again(stage):
+    [message] = stage.play("action_query_status", "any news on SP-7A4DJNCE?", "query_status")
+    assert "SP-7A4DJNCE" in message["text"] and "/return" in message["text"] and message["query_id"] is None
+    [message] = stage.play("action_query_status", "any news?", "query_status")
+    assert "please type it" in message["text"]
+
+
+def test_what_may_be_danger_is_a_priority_for_the_person_who_gets_it(stage):
+    [message] = stage.play("action_hand_over", "it is all a bit much here", "hand_over", may_be_danger=True)
+    with stage.signpost.database.read() as session:
+        assert session.get_one(Query, message["query_id"]).kind == "priority"
 
 
 def test_that_it_is_about_something_else_is_the_last_topic_offered(stage):

@@ -32,6 +32,7 @@ def test_who_may_be_in_danger_is_told_where_help_is_beside_the_answer(settings, 
     [
         heard("Call 999", True, outcome="urgent"),
         heard("It takes a while.", False),
+        heard("Which section is it in?", True, outcome="check", asks="section"),
         {**says("hello"), "understanding": {"understanding": None}},
         {**says("hello"), "understanding": {"understanding": "nonsense"}},
     ],

@@ -12,7 +12,8 @@ from bot.conversations.outbound import Outbound
 class WatchfulEngine:
     """An engine whose reply carries the emergency line where the message may speak of danger and the reply is not about that.
 
-    Being wrong here costs a line that was not needed; a miss may cost a life (config.yml, `danger_from`).
+    Being wrong here costs a line that was not needed; a miss may cost a life (config.yml, `danger_from`). An answer to a guide's
+    question is read as that.
 
     Parameters
     ----------
@@ -26,7 +27,8 @@ class WatchfulEngine:
         """The reply, and the emergency line after it if it may be needed. Raises EngineProblem."""
         reply = await self._engine.take(turn)
         heard = reply.understanding.get("understanding")
-        if turn.command or not isinstance(heard, Mapping) or not heard.get("may_be_danger") or any(said.outcome == "urgent" for said in reply.messages):
+        half_heard = isinstance(heard, Mapping) and heard.get("may_be_danger") and not turn.command
+        if not half_heard or any(said.outcome == "urgent" or said.asks or said.result for said in reply.messages):
             return reply
         return EngineReply((*reply.messages, self._line), reply.understanding)
 

@@ -40,7 +40,7 @@ class Bands:
     near_from: float = 0.45
     also_from: float = 0.45
     urgent_from: float = 0.5
-    danger_from: float = 0.2
+    danger_from: float = 0.3
     choices: int = 3
     urgent: frozenset[str] = frozenset()
     never_offered: frozenset[str] = frozenset()

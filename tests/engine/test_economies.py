@@ -9,6 +9,7 @@ import random
 from pathlib import Path
 
 import pytest
+from rasa.core.actions.action import RemoteAction
 from rasa.core.policies.memoization import MemoizationPolicy
 from rasa.core.policies.rule_policy import RulePolicy
 from rasa.core.processor import MessageProcessor
@@ -16,6 +17,7 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import ActionExecuted, ActionExecutionRejected, ActiveLoop, BotUttered, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
+from bot.engine.economies.actions import send_recent_events
 from bot.engine.economies.predictions import RememberedRules, ask_only_what_decides
 from bot.engine.economies.runner import DirectGraphRunner
 from bot.engine.economies.trackers import LiveTrackers, copy_without_replay
@@ -201,3 +203,31 @@ def test_a_copy_is_what_a_replay_gives_and_stands_alone(domain, monkeypatch):
     assert list(twin.events) == list(replayed.events)
     twin.update(SlotSet("last_topic", "waiting_time"), domain)
     assert tracker.get_slot("last_topic") == "consent" and len(tracker.events) == 15
+
+
+def test_actions_are_told_what_they_read_of_the_latest_events(domain, monkeypatch):
+    monkeypatch.setattr(RemoteAction, "_action_call_format", RemoteAction._action_call_format)
+    send_recent_events()
+    tracker = DialogueStateTracker("a", domain.slots)
+    ranking = [{"name": "privacy", "confidence": 0.5}]
+    asked = {"intent": {"name": "privacy"}, "intent_ranking": ranking, "understanding": {"topics": ["privacy"]}}
+    answer = {"text": "long", "sources": [{"id": "S1"}], "outcome": "answer", "topic": "privacy"}
+    for event in (
+        ActionExecuted("action_listen"),
+        UserUttered("who reads this", {"name": "privacy"}, parse_data=asked, metadata={"seq": 4, "area": "somerset"}),
+        SlotSet("last_topic", "privacy"),
+        BotUttered("", {"custom": answer}),
+        BotUttered("plain"),
+        ActionExecutionRejected("responsibility_form"),
+    ):
+        tracker.update(event, domain)
+    call = RemoteAction("action_answer", None)._action_call_format(tracker, domain)
+    user, bot, plain, declined = call["tracker"]["events"]
+    assert user == {"event": "user", "text": "who reads this", "metadata": {"seq": 4, "area": "somerset"}, "parse_data": {"intent_ranking": ranking}}
+    assert (bot["event"], bot["data"]["custom"]) == ("bot", {"outcome": "answer", "topic": "privacy"})
+    assert plain["data"]["custom"] == {"outcome": None, "topic": None}
+    assert (declined["event"], declined["name"]) == ("action_execution_rejected", "responsibility_form")
+    assert call["tracker"]["latest_message"]["understanding"] == {"topics": ["privacy"]} and call["tracker"]["slots"]["last_topic"] == "privacy"
+    for _ in range(60):
+        tracker.update(SlotSet("last_topic", "consent"), domain)
+    assert RemoteAction("action_answer", None)._action_call_format(tracker, domain)["tracker"]["events"] == []

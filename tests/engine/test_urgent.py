@@ -32,6 +32,8 @@ def patterns():
         ("i've had thoughts of not being here", "urgent_mental_health"),
         ("a boy in year 10 has got a plan of when and how he'd do it", "urgent_mental_health"),
         ("she's made a plan how she will end it", "urgent_mental_health"),
+        ("no point booking anything, i wont be around for my birthday", "urgent_mental_health"),
+        ("mum says their takin me over there to get maried", "urgent_safeguarding"),
         ("my partner scares us", "urgent_safeguarding"),
         ("he was left on his own all night", "urgent_safeguarding"),
         ("I am worried about what goes on at home", "urgent_safeguarding"),
@@ -59,6 +61,11 @@ def test_danger_is_found(patterns, text, topic):
         "who looks after him when I'm dead",
         "she chokes up when she has to read aloud",
         "we moved two years ago after domestic abuse",
+        "he self-harmed three years ago and is well now, my question is about his stammer",
+        "I won't be here for the visit on Tuesday",
+        "i wont be around for the meeting",
+        "hell be dead and buried before we get to the top of that list",
+        "a suicidal decision by the council",
     ],
 )
 def test_a_figure_of_speech_or_the_past_is_no_alarm(patterns, text):

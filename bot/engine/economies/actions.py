@@ -15,6 +15,7 @@ from jsonschema.validators import validator_for
 from rasa.core.actions.action import RemoteAction
 from rasa.core.constants import DEFAULT_REQUEST_TIMEOUT
 from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import ActionExecutionRejected, BotUttered, Event, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker, EventVerbosity
 from rasa.shared.utils.schemas.events import EVENTS_SCHEMA
 from rasa.utils.endpoints import ClientResponseError, EndpointConfig, concat_url
@@ -89,15 +90,34 @@ def _validator(schema: Dict[Text, Any]) -> Any:
 
 
 def send_recent_events() -> None:
-    """Send an action the latest events only; what is older is in the slots and in the app's own log."""
+    """Send an action the latest events only, and of these what actions read (`actions/`): what the user wrote and which topics it was
+    like, what was answered about which topic, and which action declined. What is older or longer is in the slots and in the app's own log.
+    """
 
     def call(action: RemoteAction, tracker: DialogueStateTracker, domain: Domain) -> Dict[Text, Any]:
         state = tracker.current_state(EventVerbosity.NONE)
-        latest = islice(reversed(tracker.events), RECENT_EVENTS)
-        state["events"] = [event.as_dict() for event in latest][::-1]
+        latest = map(_told, islice(reversed(tracker.events), RECENT_EVENTS))
+        state["events"] = [event for event in latest if event][::-1]
         told = {"next_action": action.name(), "sender_id": tracker.sender_id, "tracker": state, "version": rasa.__version__}
         if not action._is_selective_domain_enabled() or domain.does_custom_action_explicitly_need_domain(action.name()):
             told["domain"] = domain.as_dict()
         return told
 
     RemoteAction._action_call_format = call
+
+
+def _told(event: Event) -> Optional[Dict[Text, Any]]:
+    """An event as actions need it; the same object each time, for the same few events go out in every call."""
+    if not hasattr(event, "told"):
+        event.told = _as_told(event)
+    return event.told
+
+
+def _as_told(event: Event) -> Optional[Dict[Text, Any]]:
+    if isinstance(event, UserUttered):
+        understood = {"intent_ranking": event.parse_data.get("intent_ranking", [])}
+        return {"event": event.type_name, "text": event.text, "metadata": event.metadata, "parse_data": understood}
+    if isinstance(event, BotUttered):
+        said = event.data.get("custom") or {}
+        return {"event": event.type_name, "data": {"custom": {"outcome": said.get("outcome"), "topic": said.get("topic")}}}
+    return event.as_dict() if isinstance(event, ActionExecutionRejected) else None

@@ -30,10 +30,11 @@ class AskBack(FollowUp):
     def offer(self, dispatcher, topics: Sequence[str]) -> None:
         """Ask which of up to three topics is meant, with "none of these" and a person beside them."""
         answers = self.services.answers
-        likely = sorted([topic for topic in topics if topic in answers][:3], key=ELSEWHERE.__eq__)
+        person = self.person_choice()
+        likely = sorted([topic for topic in topics if topic in answers and topic != person.topic][:3], key=ELSEWHERE.__eq__)
         choices = [self.topic_choice(topic) for topic in likely]
         if choices:
             choices.append(OfferedChoice(answers.say("none_of_these"), "none_of_these"))
-        choices.append(self.person_choice())
+        choices.append(person)
         text = answers.say("ask_back" if likely else "ask_back_words")
         self.say(dispatcher, Outbound(text, outcome="clarify", choices=tuple(choices)))

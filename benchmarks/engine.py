@@ -24,7 +24,7 @@ import yaml
 
 from benchmarks import load
 from benchmarks.stock import make_project
-from bot.running import free_port, running
+from bot.running import children_of, free_port, running
 from bot.settings import ROOT
 from bot.setup.environments import ENGINE
 
@@ -56,9 +56,7 @@ def messages() -> list[str]:
 
 def held_mb(pid: int) -> float:
     """Memory that a process and those under it hold; a page that several share is counted once (PSS)."""
-    listed = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout.splitlines()[1:]
-    family = [int(own) for own, parent in map(str.split, listed) if pid in (int(own), int(parent))]
-    pages = [line for each in family for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:")]
+    pages = [line for each in (pid, *children_of(pid)) for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:")]
     return sum(int(line.split()[1]) for line in pages) / 1024
 
 

@@ -51,23 +51,26 @@ class Running:
     def children(self) -> dict[str, int]:
         """Process ids of the supervisor's children by name: `engine`, `app`, `worker`."""
         names = {"bot.engine.serve": "engine", "bot.serve": "app", "worker": "worker"}
-        found = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                    command = (entry / "cmdline").read_text().split("\0")
-                except (OSError, ValueError):
-                    continue
-                if parent == self.process.pid:
-                    found.update({names[part]: int(entry.name) for part in command if part in names})
-        return found
+        return {names[part]: pid for pid, command in children_of(self.process.pid).items() for part in command if part in names}
 
     def stop(self) -> int:
         """Stop it as Ctrl-C does; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         return self.process.wait(40)
+
+
+def children_of(pid: int) -> dict[int, list[str]]:
+    """The processes that one has started and that still are there: their ids, with the command of each."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
+                    found[int(entry.name)] = (entry / "cmdline").read_text().split("\0")
+            except (OSError, ValueError):
+                continue
+    return found
 
 
 def free_port() -> int:

@@ -91,6 +91,11 @@ def test_without_a_topic_before_a_follow_up_is_asked_back(stage):
     assert [c["topic"] for c in message["choices"]][:2] == ["referral_route", "waiting_time"]
 
 
+def test_a_person_is_offered_once(stage):
+    [message] = stage.play("action_ask_back", "so tired", choices=["talk_to_person", "consent"])
+    assert [c["topic"] for c in message["choices"]].count("talk_to_person") == 1 and message["choices"][0]["topic"] == "consent"
+
+
 def test_a_reference_of_another_chat_is_not_asked_for_again(stage):
     [message] = stage.play("action_query_status", "any news on SP-7A4DJNCE?", "query_status")
     assert "SP-7A4DJNCE" in message["text"] and "/return" in message["text"] and message["query_id"] is None

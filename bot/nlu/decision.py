@@ -55,9 +55,8 @@ class Decision:
     choices: tuple[str, ...] = ()
 
 
-def may_be_danger(rankings: Sequence[Ranking], bands: Bands) -> bool:
+def may_be_danger(seen: Ranking, bands: Bands) -> bool:
     """Whether a message may speak of danger, likely enough to say where help is, though perhaps not to answer nothing else."""
-    seen = together(rankings)
     return sum(seen.probability(topic) for topic in bands.urgent if topic in seen.topics) >= bands.danger_from
 
 

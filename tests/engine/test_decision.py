@@ -55,9 +55,9 @@ def test_danger_in_one_sentence_comes_first():
 
 
 def test_danger_that_is_only_likely_is_noticed_whatever_is_answered():
-    half_heard = [ranking(waiting_time=0.6, urgent_medical=0.3)]
-    assert decide(["a"], half_heard, BANDS).intent != "urgent_medical" and may_be_danger(half_heard, BANDS)
-    assert not may_be_danger([ranking(waiting_time=0.8, urgent_medical=0.1)], BANDS)
+    half_heard = ranking(waiting_time=0.6, urgent_medical=0.3)
+    assert decide(["a"], [half_heard], BANDS).intent != "urgent_medical" and may_be_danger(half_heard, BANDS)
+    assert not may_be_danger(ranking(waiting_time=0.8, urgent_medical=0.1), BANDS)
 
 
 def test_the_two_steps_find_the_nearest_neighbours():

@@ -84,7 +84,7 @@ class TopicClassifier(GraphComponent):
                 "choices": list(decision.choices),
                 "nearness": seen.nearness,
                 "confidence": seen.confidence,
-                "may_be_danger": may_be_danger(rankings, self._bands),
+                "may_be_danger": may_be_danger(seen, self._bands),
             })
         return messages
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -21,7 +22,9 @@ def fuzz(target: str, runs: int, folder) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(("target", "runs"), [("masking", 3000), ("chat", 900), ("telegram", 1200)])
 def test_nothing_breaks_in_a_short_run(target, runs, tmp_path):
     done = fuzz(target, runs, tmp_path)
-    assert done.returncode == 0 and f"Done {runs} runs" in done.stderr, done.stderr[-3000:]
+    counted = re.search(r"Done (\d+) runs", done.stderr)
+    # libFuzzer looks at its count between inputs, and now and then makes one more.
+    assert done.returncode == 0 and counted and int(counted[1]) >= runs, done.stderr[-3000:]
     assert not list(tmp_path.iterdir())
 
 

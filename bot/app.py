@@ -8,6 +8,7 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from anyio import to_thread
 from rasa_sdk.executor import ActionExecutor
 from rasa_sdk.interfaces import ActionExecutionRejection, ActionNotFoundException
@@ -24,7 +25,7 @@ from bot.channels import chat_page, guide_pages, return_page, web
 from bot.channels.headers import OtherSites, SecurityHeaders
 from bot.channels.limits import RateLimits
 from bot.channels.problems import Problem
-from bot.channels.requests import Requests, SlowBodies
+from bot.channels.requests import QuickJSON, Requests, SlowBodies
 from bot.clock import Clock
 from bot.console.routes import console_routes
 from bot.conversations.standing import Standings
@@ -88,7 +89,9 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
         return JSONResponse({"ready": ready}, 200 if ready else 503)
 
     app = Starlette(
+        # looked through from the first: what every turn asks for stands there
         routes=[
+            Route("/engine/actions", _actions(signpost), methods=["POST"]),
             *web.routes(chat),
             *chat_page.routes(chat, signpost.settings),
             *return_page.routes(signpost.log, limits, signpost.settings),
@@ -96,7 +99,6 @@ def create_app(settings: Settings | None = None, clock: Clock = Clock()) -> Star
             *guide_pages.routes(chat, signpost.settings, signpost.guides, signpost.desk),
             *widget_routes(signpost.settings, signpost.areas, signpost.settings.area),
             *console_routes(signpost, limits),
-            Route("/engine/actions", _actions(signpost), methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Mount("/static", StaticFiles(directory=ROOT / "bot" / "static"), name="static"),
@@ -166,14 +168,14 @@ def _actions(signpost: Signpost):
             security_event("engine_address_refused")
             return Problem(403, "forbidden", "This address is for the engine only.").response()
         # Rasa 3.6 leaves the domain out (selective domain), which no action of ours reads; rasa-sdk wants the key.
-        call: dict[str, Any] = {"domain": {}, **await web.json_body(request, longest=LONGEST_CALL)}
+        call: dict[str, Any] = {"domain": {}, **await web.json_body(request, longest=LONGEST_CALL, loads=orjson.loads)}
         try:
             result = await executor.run(call)
         except ActionExecutionRejection as rejected:
-            return JSONResponse({"error": str(rejected), "action_name": rejected.action_name}, 400)
+            return QuickJSON({"error": str(rejected), "action_name": rejected.action_name}, 400)
         except ActionNotFoundException as missing:
             return JSONResponse({"error": str(missing), "action_name": missing.action_name}, 404)
-        return JSONResponse(result.model_dump() if result else None)
+        return QuickJSON(result.model_dump() if result else None)
 
     return run
 

@@ -18,14 +18,14 @@ from bot.casework.routing import Need, NobodyToAsk, Special, choose_lead, is_awa
 from bot.casework.schedule import DEPUTY, LEAD, MANAGER, alert_key
 from bot.clock import Clock, new_id
 from bot.conversations.delivery import Deliveries
-from bot.conversations.log import ConversationLog
+from bot.conversations.log import ConversationLog, Written
 from bot.conversations.outbound import OfferedChoice, Outbound
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area
 from bot.store.cycle import Alert, Email, Explanation, Leave, Promise, Question
 from bot.store.database import Database
 from bot.store.states import check_move
-from bot.store.tables import Conversation, Message, Query, QueryEvent, Reply, Staff
+from bot.store.tables import Conversation, Query, QueryEvent, Reply, Staff
 
 # The days that a promise is looked up ahead at start-up: past every wait of the policy.
 HORIZON = 60
@@ -149,12 +149,12 @@ class Cycle:
 
     # what the parent is told
 
-    def tell(self, session: Session, query: Query, key: str, choices: Sequence[OfferedChoice] = (), **words: str) -> Message:
+    def tell(self, session: Session, query: Query, key: str, choices: Sequence[OfferedChoice] = (), **words: str) -> Written:
         """Say a sentence of the system in the query's conversation; it is delivered on the parent's channel."""
         text = self.answers.say(key, **{**self.words(query), **words})
         return self.say(session, query, Outbound(text, author="system", query_id=query.id, choices=tuple(choices)))
 
-    def say(self, session: Session, query: Query, said: Outbound) -> Message:
+    def say(self, session: Session, query: Query, said: Outbound) -> Written:
         """Put a message into the query's conversation and on its way."""
         message = self.log.append(session, query.conversation_id, [said])[0]
         self.deliveries.dispatch(session, query.conversation_id)

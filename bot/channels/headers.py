@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Sequence
+from typing import Mapping, Sequence
 
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +17,8 @@ HEADERS = {
 }
 
 HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
+
+_NO_STORE = (b"cache-control", b"no-store")
 
 FRAMED = ("/chat",)
 SHARED = ("/api/chat/", "/widget/")
@@ -34,9 +35,10 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, embedders: Sequence[str] = (), https: bool = False) -> None:
         self._app = app
-        self._everywhere = {**HEADERS, **(HTTPS_ONLY if https else {})}
+        everywhere = {**HEADERS, **(HTTPS_ONLY if https else {})}
         policy = HEADERS["Content-Security-Policy"]
-        self._framed = {**self._everywhere, "Content-Security-Policy": policy.replace("frame-ancestors 'self'", " ".join(["frame-ancestors 'self'", *embedders]))}
+        framed = {**everywhere, "Content-Security-Policy": policy.replace("frame-ancestors 'self'", " ".join(["frame-ancestors 'self'", *embedders]))}
+        self._everywhere, self._framed = _raw(everywhere), _raw(framed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,11 +47,11 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in (self._framed if scope["path"].startswith(FRAMED) else self._everywhere).items():
-                    headers.setdefault(name, value)
-                if not scope["path"].startswith("/static/"):
-                    headers.setdefault("Cache-Control", "no-store")
+                headers = message["headers"] = list(message.get("headers", ()))
+                there = {name.lower() for name, _ in headers}
+                headers += [header for header in (self._framed if scope["path"].startswith(FRAMED) else self._everywhere) if header[0] not in there]
+                if not scope["path"].startswith("/static/") and _NO_STORE[0] not in there:
+                    headers.append(_NO_STORE)
             await send(message)
 
         await self._app(scope, receive, with_headers)
@@ -74,6 +76,11 @@ class OtherSites:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         shared = scope["type"] == "http" and scope["path"].startswith(SHARED)
         await (self._shared if shared else self._app)(scope, receive, send)
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them."""
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def _pattern(origin: str) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
+import orjson
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot import metrics
@@ -17,6 +20,13 @@ from bot.logs import REQUEST_HEADER, requested, valid_request
 CALLED_BY_ENGINE = "/engine/actions"
 BODY_SECONDS = 20.0
 TOO_SLOW = Problem(408, "too_slow", "The message did not arrive in time. Please send it again.", {"Connection": "close"})
+
+
+class QuickJSON(JSONResponse):
+    """A JSON response for what every turn says, written four times as fast. Raises TypeError for what is no JSON."""
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
 
 
 class Requests:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from bot.channels.limits import RateLimits
 from bot.channels.problems import BAD_JSON, NOT_SIGNED_IN, TOO_LARGE, Problem
+from bot.channels.requests import QuickJSON
 from bot.conversations.erasure import OwnWords
 from bot.conversations.listeners import Listeners
 from bot.conversations.log import Accepted, ConversationLog, UnknownChoice
@@ -137,7 +138,7 @@ def conversation_routes(chat: WebChat, prefix: str, token_of: Callable[[Request]
         body = await json_body(request)
         accepted = await chat.accept(conversation_id, body.get("client_id"), body.get("text"), body.get("choice"))
         done, messages = await chat.answer(accepted)
-        return JSONResponse({"accepted": accepted.seq, "messages": messages}, 200 if done else 202)
+        return QuickJSON({"accepted": accepted.seq, "messages": messages}, 200 if done else 202)
 
     async def get(request: Request) -> Response:
         conversation_id = await conversation(request)
@@ -148,7 +149,7 @@ def conversation_routes(chat: WebChat, prefix: str, token_of: Callable[[Request]
             messages = await to_thread.run_sync(chat.log.after, conversation_id, int(after))
             left = until - time.monotonic()
             if messages or left <= 0:
-                return JSONResponse({"messages": messages})
+                return QuickJSON({"messages": messages})
             await chat.listeners.wait(conversation_id, min(left, 1.0))
 
     async def events(request: Request) -> Response:
@@ -210,13 +211,15 @@ def address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-async def json_body(request: Request, optional: bool = False, longest: int = LONGEST_BODY) -> dict[str, Any]:
+async def json_body(
+    request: Request, optional: bool = False, longest: int = LONGEST_BODY, loads: Callable[[bytes], Any] = json.loads
+) -> dict[str, Any]:
     """The JSON object in a request. Raises Problem if there is none, or too much of it."""
     raw = await read_body(request, longest)
     if not raw and optional:
         return {}
     try:
-        body = json.loads(raw)
+        body = loads(raw)
     except (ValueError, RecursionError):
         raise BAD_JSON from None
     if not isinstance(body, dict):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from typing import Any, Mapping, Protocol
 
 import aiohttp
+import orjson
 
 from bot.conversations.log import Waiting
 from bot.conversations.outbound import Outbound
@@ -95,7 +95,7 @@ class RasaEngine:
         if status != 200:
             raise EngineProblem("nonsense", f"status {status}")
         try:
-            said = json.loads(body)
+            said = orjson.loads(body)
             messages = tuple(Outbound.from_dict(m) for m in said["messages"])
             understanding = dict(said["understanding"] or {})
         except (ValueError, KeyError, TypeError, AttributeError) as problem:

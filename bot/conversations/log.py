@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Callable, Mapping, Sequence
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
@@ -36,8 +36,9 @@ _CLOSE = (
     .values(turn_state="done", understanding=bindparam("understood"))
     .returning(_MESSAGES.c.conversation_id, _MESSAGES.c.seq)
 )
-
-
+_WRITE = insert(_MESSAGES)
+_OFFER = insert(Choice.__table__)
+_OFFERED = select(Choice.title, Choice.command).where(Choice.id == bindparam("choice"), Choice.conversation_id == bindparam("conversation"))
 _TELL_OF_MASKING = (
     update(_CONVERSATIONS)
     .where(
@@ -79,6 +80,26 @@ class Accepted:
     waiting: Waiting | None = None
 
 
+@dataclass(frozen=True)
+class Written:
+    """A message as it was just written; the fields of the table's row that readers of a conversation are shown."""
+
+    id: str
+    seq: int
+    author: str
+    name: str
+    text: str
+    at: datetime
+    outcome: str | None
+    topic: str | None
+    asks: Any
+    result: Any
+    sources: Sequence[Mapping[str, Any]]
+    choices: Sequence[Mapping[str, str]]
+    query_id: str | None
+    client_id: None = None
+
+
 class UnknownChoice(Exception):
     """The button pressed was never offered in this conversation."""
 
@@ -115,8 +136,9 @@ class ConversationLog:
 
     def id_by_token(self, token: str) -> str | None:
         """The id of the conversation that a token opens."""
-        with self._database.read() as session:
-            return session.scalar(_ID_BY_TOKEN, {"hash": token_hash(token)}) or session.scalar(_ID_BY_LATER_TOKEN, {"hash": token_hash(token)})
+        known = {"hash": token_hash(token)}
+        with self._database.engine.connect() as connection:
+            return connection.scalar(_ID_BY_TOKEN, known) or connection.scalar(_ID_BY_LATER_TOKEN, known)
 
     def for_address(self, channel: str, external_id: str, area: str, role: str, greeting: Sequence[Outbound] = ()) -> str:
         """The conversation of an address on a channel that pushes, begun with `greeting` if there is none; its id."""
@@ -164,14 +186,14 @@ class ConversationLog:
         Raises UnknownChoice for a button that was not offered here.
         """
         try:
-            with self._database.write() as session:
+            with self._database.write_tables() as tables:
                 command = None
                 if choice is not None:
-                    offered = session.get(Choice, choice)
-                    if offered is None or offered.conversation_id != conversation_id:
+                    offered = tables.execute(_OFFERED, {"choice": choice, "conversation": conversation_id}).one_or_none()
+                    if offered is None:
                         raise UnknownChoice(choice)
-                    text, command = offered.title, offered.command
-                written = self._write_parents(session, conversation_id, client_id, text, command)
+                    text, command = offered
+                written = self._write_parents(tables, conversation_id, client_id, text, command)
             return Accepted(conversation_id, written.message_id, written.seq, False, False, written)
         except IntegrityError:
             with self._database.read() as session:
@@ -180,12 +202,12 @@ class ConversationLog:
                 ).one()
                 return Accepted(conversation_id, before.id, before.seq, True, before.turn_state == "done")
 
-    def _write_parents(self, session: Session, conversation_id: str, client_id: str, text: str, command: str | None) -> Waiting:
-        number = session.execute(_NUMBER, {"conversation": conversation_id, "more": 1}).one()
+    def _write_parents(self, tables: Connection, conversation_id: str, client_id: str, text: str, command: str | None) -> Waiting:
+        number = tables.execute(_NUMBER, {"conversation": conversation_id, "more": 1}).one()
         now = self._clock.now()
         id = new_id()
-        session.execute(
-            insert(_MESSAGES),
+        tables.execute(
+            _WRITE,
             {
                 "id": id,
                 "conversation_id": conversation_id,
@@ -208,8 +230,8 @@ class ConversationLog:
 
     def tell_of_masking(self, conversation_id: str, seq: int) -> bool:
         """Whether the parent is to be told of masking in answer to message `seq`: once a conversation, and again if that turn is."""
-        with self._database.write() as session:
-            return session.execute(_TELL_OF_MASKING, {"conversation": conversation_id, "asked": seq}).rowcount == 1
+        with self._database.write_tables() as tables:
+            return tables.execute(_TELL_OF_MASKING, {"conversation": conversation_id, "asked": seq}).rowcount == 1
 
     def waiting(self, message_id: str) -> Waiting | None:
         """A message whose turn this app holds; nothing if it was taken already."""
@@ -252,26 +274,28 @@ class ConversationLog:
 
         Nothing is written or given if the turn was closed already.
         """
-        with self._database.write() as session:
-            closed = session.execute(_CLOSE, {"message": message_id, "owner": self.owner, "understood": understanding}).one_or_none()
+        with self._database.write_tables() as tables:
+            closed = tables.execute(_CLOSE, {"message": message_id, "owner": self.owner, "understood": understanding}).one_or_none()
             self._taken_over.discard(message_id)
             if closed is None:
                 return None
-            written = self.append(session, closed.conversation_id, said, answers_seq=closed.seq)
-            return [as_json(message, message.query_id and session.get(Query, message.query_id)) for message in written]
+            written = self.append(tables, closed.conversation_id, said, answers_seq=closed.seq)
+            if not any(message.query_id for message in written):
+                return [as_json(message, None) for message in written]
+            with Session(tables) as session:
+                return [as_json(message, message.query_id and session.get(Query, message.query_id)) for message in written]
 
-    def append(self, session: Session, conversation_id: str, said: Sequence[Outbound], answers_seq: int | None = None) -> list[Message]:
-        """Add messages to a conversation within a session, with random ids for their choices; they are given back detached."""
+    def append(self, session: Session | Connection, conversation_id: str, said: Sequence[Outbound], answers_seq: int | None = None) -> list[Written]:
+        """Add messages to a conversation within a session, with random ids for their choices."""
         if not said:
             return []
         last = session.execute(_NUMBER, {"conversation": conversation_id, "more": len(said)}).one().last_seq
         now = self._clock.now()
-        messages, choices = [], []
+        written, choices = [], []
         for seq, outbound in enumerate(said, last - len(said) + 1):
             offered = [(secrets.token_urlsafe(12), choice) for choice in outbound.choices]
             message = {
                 "id": new_id(),
-                "conversation_id": conversation_id,
                 "seq": seq,
                 "author": outbound.author,
                 "name": outbound.name,
@@ -284,20 +308,19 @@ class ConversationLog:
                 "sources": [dict(source) for source in outbound.sources],
                 "choices": [_shown(id, choice) for id, choice in offered],
                 "query_id": outbound.query_id,
-                "request_id": request_id.get(),
-                "answers_seq": answers_seq,
             }
-            messages.append(message)
+            written.append(message)
             choices += [
                 {"id": id, "conversation_id": conversation_id, "message_id": message["id"], "title": choice.title, "command": choice.command}
                 for id, choice in offered
             ]
-        session.execute(insert(_MESSAGES), messages)
+        circumstances = {"conversation_id": conversation_id, "request_id": request_id.get(), "answers_seq": answers_seq}
+        session.execute(_WRITE, [{**message, **circumstances} for message in written])
         for guide in [outbound.guide for outbound in said if outbound.guide][-1:]:
             session.execute(update(_CONVERSATIONS).where(_CONVERSATIONS.c.id == conversation_id).values(guide=dict(guide)))
         if choices:
-            session.execute(insert(Choice.__table__), choices)
-        return [Message(**message) for message in messages]
+            session.execute(_OFFER, choices)
+        return [Written(**message) for message in written]
 
     def after(self, conversation_id: str, seq: int) -> list[dict[str, Any]]:
         """Messages later than `seq` as the chat API shows them. What staff wrote among them is thereby delivered."""
@@ -356,7 +379,7 @@ def _shown(id: str, choice) -> dict[str, str]:
     return shown
 
 
-def as_json(message: Message, query: Query | None) -> dict[str, Any]:
+def as_json(message: Message | Written, query: Query | None) -> dict[str, Any]:
     """A message, and the query it is about, as the chat API shows them."""
     shown = {
         "seq": message.seq,

@@ -11,7 +11,7 @@ from typing import Iterator
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -20,6 +20,7 @@ from bot.store.keys import open_keyring
 from bot.store.sealing import Keyring
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_BEGIN = text("BEGIN IMMEDIATE")
 
 
 class Database:
@@ -60,13 +61,26 @@ class Database:
                 yield session
             return
         with self._one_writer, self._sessions() as session:
-            session.execute(text("BEGIN IMMEDIATE"))
+            session.execute(_BEGIN)
             try:
                 yield session
                 session.commit()
             except BaseException:
                 session.rollback()
                 raise
+
+    @contextmanager
+    def write_tables(self) -> Iterator[Connection]:
+        """`write` past the object mapper, for the statements of every turn: half its cost."""
+        if not self.is_sqlite:
+            with self.engine.begin() as connection:
+                yield connection
+            return
+        with self._one_writer, self.engine.connect() as connection:
+            connection.execute(_BEGIN)
+            # committed by hand: leaving the block otherwise rolls back
+            yield connection
+            connection.commit()
 
     def alone(self, session: Session, name: str) -> None:
         """Wait until no other session that writes is between this and its end for that name. On SQLite each write is alone anyway."""

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 from rasa.core.actions.action import RemoteAction
+from rasa.core.actions.forms import FormAction
 from rasa.core.policies.memoization import MemoizationPolicy
 from rasa.core.policies.rule_policy import RulePolicy
 from rasa.core.processor import MessageProcessor
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import ActionExecuted, ActionExecutionRejected, ActiveLoop, BotUttered, SlotSet, UserUttered
+from rasa.shared.core.events import ActionExecuted, ActionExecutionRejected, ActiveLoop, BotUttered, Restarted, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from bot.engine.economies.actions import send_recent_events
-from bot.engine.economies.predictions import RememberedRules, ask_only_what_decides
+from bot.engine.economies.predictions import RememberedRules, Steps, ask_only_what_decides
 from bot.engine.economies.runner import DirectGraphRunner
-from bot.engine.economies.trackers import LiveTrackers, copy_without_replay
+from bot.engine.economies.trackers import LiveTrackers, copy_without_replay, go_on_without_replay
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICIES = """
@@ -104,12 +105,13 @@ def conversation_with_guides(processor, seed: int, predict) -> list:
     for _ in range(12):
         tracker.update(said(chance.choice(guides if chance.random() < 0.5 else intents)), domain)
         for _ in range(7):
+            first = isinstance(tracker.events[-1], UserUttered)
             prediction = predict(tracker)
             action = domain.action_names_or_texts[prediction.max_confidence_index]
             found.append((action, prediction.probabilities, prediction.policy_name, prediction.hide_rule_turn, prediction.is_no_user_prediction, [type(e) for e in prediction.events]))
             tracker.update_with_events(prediction.events, domain)
             if action in domain.form_names:
-                interrupted = tracker.active_loop_name == action and isinstance(tracker.events[-1], UserUttered) and chance.random() < 0.5
+                interrupted = tracker.active_loop_name == action and first and chance.random() < 0.5
                 ended = not interrupted and chance.random() < 0.3
                 after = [ActionExecutionRejected(action)] if interrupted else [ActionExecuted(action), ActiveLoop(None if ended else action)]
                 tracker.update_with_events([*after, *([] if interrupted else [SlotSet("requested_slot", None if ended else "sort")])], domain)
@@ -131,13 +133,34 @@ def test_asking_only_what_decides_decides_as_rasa_does(processor, as_rasa_asks):
     assert {"responsibility_form", "five_questions_form", "action_answer", "action_listen"} <= {*actions} and len(actions) > 250
 
 
+def test_what_is_remembered_within_a_guide_is_as_rasa_decides(processor, as_rasa_asks):
+    ask_only_what_decides()
+    ask = MessageProcessor._predict_next_with_tracker
+    rules = RememberedRules(processor)
+    recalled = []
+
+    def remembered(tracker):
+        steps = rules.steps(tracker)
+        if known := steps and rules.recall(steps):
+            recalled.append(steps)
+            return known
+        return rules.keep(steps, ask(processor, tracker))
+
+    seeds = range(100, 140)
+    before = [conversation_with_guides(processor, seed, lambda tracker: ask(processor, tracker)) for seed in seeds]
+    assert before == [conversation_with_guides(processor, seed, remembered) for seed in seeds]
+    declined = [steps for steps in recalled if steps.guide and ("responsibility_form", False) in steps.taken]
+    assert len(recalled) > 150 and len(declined) > 8
+
+
 def test_a_prediction_that_depends_on_the_turn_before_is_not_remembered(processor):
     rules = RememberedRules(processor)
     longer = [{"prev_action": {"action_name": "action_ask_back"}}, {"user": {"intent": "greet"}, "prev_action": {"action_name": "action_listen"}}]
     rules._rules.append(longer)
-    assert rules._looks_further_back(("greet",))
-    assert not rules._looks_further_back(("thank",))
-    assert not rules._looks_further_back(("greet", "action_answer"))
+    assert rules._looks_further_back(Steps("greet", "", False))
+    assert not rules._looks_further_back(Steps("thank", "", False))
+    assert not rules._looks_further_back(Steps("greet", "", False, (("action_answer", True),)))
+    assert rules._looks_further_back(Steps("greet", "responsibility_form", True, (("responsibility_form", False),)))
 
 
 def test_nodes_run_in_the_order_of_their_needs(processor):
@@ -205,6 +228,41 @@ def test_a_copy_is_what_a_replay_gives_and_stands_alone(domain, monkeypatch):
     assert tracker.get_slot("last_topic") == "consent" and len(tracker.events) == 15
 
 
+def test_a_form_validates_with_what_a_replay_gives(domain, monkeypatch):
+    for owner, name in ((DialogueStateTracker, "copy"), (FormAction, "_temporary_tracker"), (MessageProcessor, "_update_tracker_session")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    tracker = chat(domain, "a", turns=2)
+    tracker.update_with_events([ActionExecuted("responsibility_form"), ActiveLoop("responsibility_form"), SlotSet("requested_slot", "plan"), SlotSet("area", "somerset")], domain)
+    tracker.update(said("responsibility_answer"), domain)
+    form, more = FormAction("responsibility_form", None), [SlotSet("plan", "yes")]
+    replayed = form._temporary_tracker(tracker, more, domain)
+    copy_without_replay()
+    go_on_without_replay()
+    twin = form._temporary_tracker(tracker, more, domain)
+    states = [json.loads(json.dumps({**each.current_state(), "latest_event_time": 0}, default=str)) for each in (twin, replayed)]
+    assert states[0] == states[1] and states[0]["slots"]["plan"] == "yes"
+    assert [type(event) for event in twin.events] == [type(event) for event in replayed.events]
+    assert tracker.get_slot("plan") is None and len(tracker.events) == 15
+
+
+def test_a_session_begins_once(domain, monkeypatch):
+    begun = []
+
+    async def update(processor, tracker, *more):
+        begun.append(tracker.sender_id)
+
+    monkeypatch.setattr(FormAction, "_temporary_tracker", FormAction._temporary_tracker)
+    monkeypatch.setattr(MessageProcessor, "_update_tracker_session", update)
+    go_on_without_replay()
+    processor = MessageProcessor.__new__(MessageProcessor)
+    processor.domain = domain
+    restarted = chat(domain, "restarted")
+    restarted.update(Restarted(), domain)
+    for tracker in (DialogueStateTracker("new", domain.slots), chat(domain, "going on"), restarted):
+        asyncio.run(processor._update_tracker_session(tracker, None))
+    assert begun == ["new", "restarted"]
+
+
 def test_actions_are_told_what_they_read_of_the_latest_events(domain, monkeypatch):
     monkeypatch.setattr(RemoteAction, "_action_call_format", RemoteAction._action_call_format)
     send_recent_events()
@@ -223,11 +281,15 @@ def test_actions_are_told_what_they_read_of_the_latest_events(domain, monkeypatc
         tracker.update(event, domain)
     call = RemoteAction("action_answer", None)._action_call_format(tracker, domain)
     user, bot, plain, declined = call["tracker"]["events"]
-    assert user == {"event": "user", "text": "who reads this", "metadata": {"seq": 4, "area": "somerset"}, "parse_data": {"intent_ranking": ranking}}
+    assert user == {"event": "user", "text": "who reads this", "metadata": {"seq": 4, "area": "somerset"}}
     assert (bot["event"], bot["data"]["custom"]) == ("bot", {"outcome": "answer", "topic": "privacy"})
     assert plain["data"]["custom"] == {"outcome": None, "topic": None}
     assert (declined["event"], declined["name"]) == ("action_execution_rejected", "responsibility_form")
     assert call["tracker"]["latest_message"]["understanding"] == {"topics": ["privacy"]} and call["tracker"]["slots"]["last_topic"] == "privacy"
+    tracker.update_with_events([ActiveLoop("responsibility_form"), UserUttered("no", {"name": "deny"}), UserUttered("that is wrong", {"name": "deny"})], domain)
+    later = RemoteAction("action_answer", None)._action_call_format(tracker, domain)["tracker"]
+    assert later["active_loop"] == {"name": "responsibility_form", "is_interrupted": False, "rejected": False}
+    assert [event.get("parse_data") for event in later["events"] if event["event"] == "user"] == [None, {"intent_ranking": []}, None]
     for _ in range(60):
         tracker.update(SlotSet("last_topic", "consent"), domain)
     assert RemoteAction("action_answer", None)._action_call_format(tracker, domain)["tracker"]["events"] == []

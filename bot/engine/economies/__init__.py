@@ -11,7 +11,7 @@ from rasa.core.utils import AvailableEndpoints
 from bot.engine.economies.actions import check_schema_once, keep_connections, send_recent_events
 from bot.engine.economies.predictions import ask_only_what_decides, remember_rules, trust_the_model
 from bot.engine.economies.runner import run_without_dask
-from bot.engine.economies.trackers import copy_without_replay, look_events_up_once
+from bot.engine.economies.trackers import copy_without_replay, go_on_without_replay, look_events_up_once
 
 
 def install(endpoints: AvailableEndpoints) -> None:
@@ -21,6 +21,7 @@ def install(endpoints: AvailableEndpoints) -> None:
     send_recent_events()
     look_events_up_once()
     copy_without_replay()
+    go_on_without_replay()
     run_without_dask()
     ask_only_what_decides()
     remember_rules()

@@ -6,7 +6,7 @@ Checking Rasa's own fixed JSON schema for each answer took seven tenths of a tur
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any, Dict, Optional, Text
+from typing import Any, Dict, List, Optional, Text
 
 import aiohttp
 import rasa
@@ -15,8 +15,8 @@ from jsonschema.validators import validator_for
 from rasa.core.actions.action import RemoteAction
 from rasa.core.constants import DEFAULT_REQUEST_TIMEOUT
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import ActionExecutionRejected, BotUttered, Event, UserUttered
-from rasa.shared.core.trackers import DialogueStateTracker, EventVerbosity
+from rasa.shared.core.events import ActionExecutionRejected, BotUttered, UserUttered
+from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.utils.schemas.events import EVENTS_SCHEMA
 from rasa.utils.endpoints import ClientResponseError, EndpointConfig, concat_url
 
@@ -90,15 +90,13 @@ def _validator(schema: Dict[Text, Any]) -> Any:
 
 
 def send_recent_events() -> None:
-    """Send an action the latest events only, and of these what actions read (`actions/`): what the user wrote and which topics it was
-    like, what was answered about which topic, and which action declined. What is older or longer is in the slots and in the app's own log.
+    """Send an action the latest events only, and of these what actions read (`actions/`): what the user wrote, which topics the message
+    before the latest was like, what was answered about which topic, and which action declined. What is older or longer is in the slots
+    and in the app's own log.
     """
 
     def call(action: RemoteAction, tracker: DialogueStateTracker, domain: Domain) -> Dict[Text, Any]:
-        state = tracker.current_state(EventVerbosity.NONE)
-        latest = map(_told, islice(reversed(tracker.events), RECENT_EVENTS))
-        state["events"] = [event for event in latest if event][::-1]
-        told = {"next_action": action.name(), "sender_id": tracker.sender_id, "tracker": state, "version": rasa.__version__}
+        told = {"next_action": action.name(), "sender_id": tracker.sender_id, "tracker": _state(tracker), "version": rasa.__version__}
         if not action._is_selective_domain_enabled() or domain.does_custom_action_explicitly_need_domain(action.name()):
             told["domain"] = domain.as_dict()
         return told
@@ -106,18 +104,44 @@ def send_recent_events() -> None:
     RemoteAction._action_call_format = call
 
 
-def _told(event: Event) -> Optional[Dict[Text, Any]]:
-    """An event as actions need it; the same object each time, for the same few events go out in every call."""
-    if not hasattr(event, "told"):
-        event.told = _as_told(event)
-    return event.told
+def _state(tracker: DialogueStateTracker) -> Dict[Text, Any]:
+    """The conversation as `rasa_sdk.Tracker.from_dict` reads it."""
+    guide = tracker.active_loop
+    return {
+        "sender_id": tracker.sender_id,
+        "slots": tracker.current_slot_values(),
+        "latest_message": {**tracker.latest_message.parse_data, "entities": tracker.latest_message.entities} if tracker.latest_message else {},
+        "paused": tracker.is_paused(),
+        "followup_action": tracker.followup_action,
+        # without the whole message that began it
+        "active_loop": {"name": guide.name, "is_interrupted": guide.is_interrupted, "rejected": guide.rejected} if guide else {},
+        "latest_action_name": tracker.latest_action_name,
+        "events": _recent(tracker),
+    }
 
 
-def _as_told(event: Event) -> Optional[Dict[Text, Any]]:
-    if isinstance(event, UserUttered):
-        understood = {"intent_ranking": event.parse_data.get("intent_ranking", [])}
-        return {"event": event.type_name, "text": event.text, "metadata": event.metadata, "parse_data": understood}
-    if isinstance(event, BotUttered):
-        said = event.data.get("custom") or {}
-        return {"event": event.type_name, "data": {"custom": {"outcome": said.get("outcome"), "topic": said.get("topic")}}}
-    return event.as_dict() if isinstance(event, ActionExecutionRejected) else None
+def _recent(tracker: DialogueStateTracker) -> List[Dict[Text, Any]]:
+    """The latest events as actions need them, oldest first."""
+    told: List[Dict[Text, Any]] = []
+    messages = 0
+    for event in islice(reversed(tracker.events), RECENT_EVENTS):
+        kind = event.type_name
+        if kind == UserUttered.type_name:
+            messages += 1
+            told.append(_message(event, messages))
+        elif kind == BotUttered.type_name:
+            said = event.data.get("custom") or {}
+            told.append({"event": kind, "data": {"custom": {"outcome": said.get("outcome"), "topic": said.get("topic")}}})
+        elif kind == ActionExecutionRejected.type_name:
+            told.append(event.as_dict())
+    return told[::-1]
+
+
+def _message(event: UserUttered, place: int) -> Dict[Text, Any]:
+    """A user's message; `place` counts from the latest, which is 1."""
+    told = {"event": event.type_name, "text": event.text}
+    if place == 1:
+        told["metadata"] = event.metadata
+    if place == 2:
+        told["parse_data"] = {"intent_ranking": event.parse_data.get("intent_ranking", [])}
+    return told

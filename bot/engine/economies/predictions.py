@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any, Dict, List, Optional, Text, Tuple
+from itertools import chain
+from typing import Any, Dict, List, NamedTuple, Optional, Text, Tuple
 
 from rasa.core.policies.memoization import MemoizationPolicy
 from rasa.core.policies.policy import PolicyPrediction
@@ -16,11 +17,9 @@ from rasa.core.policies.rule_policy import RULES, RULES_FOR_LOOP_UNHAPPY_PATH, R
 from rasa.core.processor import MessageProcessor
 from rasa.shared.core.constants import ACTION_LISTEN_NAME, PREVIOUS_ACTION, USER
 from rasa.shared.core.domain import Domain, State
-from rasa.shared.core.events import ActionExecuted, ActionExecutionRejected, BotUttered, Event, SlotSet, UserUttered
+from rasa.shared.core.events import ActionExecuted, ActionExecutionRejected, ActiveLoop, Event, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.nlu.constants import ACTION_NAME, INTENT, INTENT_NAME_KEY, TEXT
-
-Steps = Tuple[Text, ...]
 
 
 def remember_rules() -> None:
@@ -107,34 +106,48 @@ def trust_the_model() -> None:
     MessageProcessor._check_for_unseen_features = lambda _processor, _parse_data: None
 
 
-class RememberedRules:
-    """Predictions of the rule policy by the steps of the turn: the intent, then the actions taken.
+class Steps(NamedTuple):
+    """What decides a prediction as far as this turn goes: the intent, the guide that is under way and whether it declined, and what was
+    done since: (action, whether it was run rather than declined)."""
 
-    A turn has such steps if no form is active, no slot that rules can see is set and the message has no entities of Rasa's. A
+    intent: Text
+    guide: Text
+    declined: bool
+    taken: Tuple[Tuple[Text, bool], ...] = ()
+
+
+class RememberedRules:
+    """Predictions of the rule policy by the steps of the turn.
+
+    A turn has such steps if no guide began or ended in it, no slot that rules can see is set and the message has no entities of Rasa's. A
     prediction is kept if the rule policy is certain, and no rule that looks further back than this turn could have been meant.
     """
-
-    _HARMLESS = (ActionExecuted, BotUttered, SlotSet)
 
     def __init__(self, processor: MessageProcessor) -> None:
         self._known: Dict[Steps, PolicyPrediction] = {}
         self._seen_slots = [slot.name for slot in processor.domain.slots if slot.influence_conversation]
-        self._rules = [json.loads(key) for policy in _rule_policies(processor) for key in policy.lookup[RULES]]
+        policies = _rule_policies(processor)
+        self._rules = [json.loads(key) for policy in policies for key in policy.lookup[RULES]]
+        self._rules_in_guides = [json.loads(key) for policy in policies for key in policy.lookup.get(RULES_FOR_LOOP_UNHAPPY_PATH, ())]
 
     def steps(self, tracker: DialogueStateTracker) -> Optional[Steps]:
         """The steps of the turn so far; nothing if more than they decide."""
-        if tracker.active_loop or tracker.followup_action or any(tracker.slots[name].value is not None for name in self._seen_slots):
+        if tracker.followup_action or any(tracker.slots[name].value is not None for name in self._seen_slots):
             return None
-        actions: List[Text] = []
-        for event in reversed(tracker.events):
+        taken: List[Tuple[Text, bool]] = []
+        latest = reversed(tracker.events)
+        for event in latest:
             if isinstance(event, UserUttered):
-                intent = event.intent.get(INTENT_NAME_KEY)
-                return (intent, *reversed(actions)) if intent and not event.entities else None
-            if isinstance(event, ActionExecuted):
+                intent, guide = event.intent.get(INTENT_NAME_KEY), tracker.active_loop
+                before = next((earlier.action_name for earlier in latest if isinstance(earlier, ActionExecuted)), None)
+                if not intent or event.entities or before != ACTION_LISTEN_NAME:
+                    return None
+                return Steps(intent, guide.name if guide else "", bool(guide and guide.rejected), tuple(reversed(taken)))
+            if isinstance(event, (ActionExecuted, ActionExecutionRejected)):
                 if not event.action_name:
                     return None
-                actions.append(event.action_name)
-            elif isinstance(event, ActionExecutionRejected) or (isinstance(event, SlotSet) and event.key in self._seen_slots):
+                taken.append((event.action_name, isinstance(event, ActionExecuted)))
+            elif isinstance(event, ActiveLoop) or (isinstance(event, SlotSet) and event.key in self._seen_slots):
                 return None
         return None
 
@@ -150,17 +163,17 @@ class RememberedRules:
     def keep(self, steps: Optional[Steps], prediction: PolicyPrediction) -> PolicyPrediction:
         """Remember a prediction that the steps alone decide; gives it back."""
         certain = prediction.policy_name and prediction.policy_name.endswith(RulePolicy.__name__) and prediction.max_confidence == 1.0
-        if steps and certain and not prediction.is_no_user_prediction and not self._looks_further_back(steps):
+        if steps and certain and not self._looks_further_back(steps):
             self._known[steps] = copy.copy(prediction)
             self._known[steps].events = [_again(event) for event in prediction.events]
         return prediction
 
     def _looks_further_back(self, steps: Steps) -> bool:
-        intent, *actions = steps
-        turn = [ACTION_LISTEN_NAME, *actions]
+        turn = [ACTION_LISTEN_NAME, *(action for action, was_run in steps.taken if was_run)]
+        rules = chain(self._rules, self._rules_in_guides) if steps.guide else self._rules
         return any(
-            len(rule) > len(turn) and all(_may_match(state, intent, action) for state, action in zip(reversed(rule), reversed(turn)))
-            for rule in self._rules
+            len(rule) > len(turn) and all(_may_match(state, steps.intent, action) for state, action in zip(reversed(rule), reversed(turn)))
+            for rule in rules
         )
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from functools import lru_cache
-from typing import Any, Iterable, Optional, Text, Tuple
+from typing import Any, Iterable, List, Optional, Text, Tuple
 
+from rasa.core.actions.forms import FormAction
 from rasa.core.brokers.broker import EventBroker
+from rasa.core.processor import MessageProcessor
 from rasa.core.tracker_store import InMemoryTrackerStore
+from rasa.shared.core.constants import REQUESTED_SLOT
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import Event
+from rasa.shared.core.events import ActionExecuted, Event, SlotSet
+from rasa.shared.core.slots import Slot
 from rasa.shared.core.trackers import DialogueStateTracker
 
 
@@ -74,11 +78,36 @@ def copy_without_replay() -> None:
     def as_it_stands(tracker: DialogueStateTracker) -> DialogueStateTracker:
         twin = copy.copy(tracker)
         twin.events = copy.copy(tracker.events)
-        twin.slots = copy.copy(tracker.slots)
-        for name, slot in tracker.slots.items():
-            twin.slots[name] = copy.copy(slot)
+        twin.slots = {name: _twin(slot) for name, slot in tracker.slots.items()}
         twin.active_loop = copy.copy(tracker.active_loop)
         twin.latest_action = copy.copy(tracker.latest_action)
         return twin
 
     DialogueStateTracker.copy = as_it_stands
+
+
+def _twin(slot: Slot) -> Slot:
+    """`copy.copy`, without its questions about the class."""
+    twin = object.__new__(type(slot))
+    twin.__dict__.update(slot.__dict__)
+    return twin
+
+
+def go_on_without_replay() -> None:
+    """Let a form's validation, and the look whether a conversation is new, work with the conversation as it stands."""
+
+    def with_more(form: FormAction, tracker: DialogueStateTracker, more: List[Event], domain: Domain) -> DialogueStateTracker:
+        twin = tracker.copy()
+        for event in (SlotSet(REQUESTED_SLOT, form.get_slot_to_fill(tracker)), ActionExecuted(form.name()), *more):
+            twin.update(event)
+        return twin
+
+    update = MessageProcessor._update_tracker_session
+
+    async def update_session(processor: MessageProcessor, tracker: DialogueStateTracker, *more: Any, **named: Any) -> None:
+        # an action was run and counts: so there is a session, and ours do not expire (domain.yml)
+        if not tracker.latest_action_name or processor.domain.session_config.are_sessions_enabled():
+            await update(processor, tracker, *more, **named)
+
+    FormAction._temporary_tracker = with_more
+    MessageProcessor._update_tracker_session = update_session

@@ -27,7 +27,8 @@ _SENTENCE_END = re.compile(
 def clean(text: str) -> str:
     """One line of plain characters: no control or invisible ones, no mark-up, at most 4000 characters."""
     text = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS])
-    text = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text if unicodedata.category(c) != "Cf")
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text if unicodedata.category(c) != "Cf")
     return _SPACES.sub(" ", _TAGS.sub(" ", text)).strip()
 
 

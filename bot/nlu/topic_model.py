@@ -25,7 +25,7 @@ class Ranking:
     def of(cls, topics: Sequence[str], probabilities: np.ndarray, nearness: float) -> "Ranking":
         """`topics` put in order of their `probabilities`."""
         order = np.argsort(-probabilities)
-        return cls(tuple(topics[i] for i in order), tuple(float(probabilities[i]) for i in order), float(nearness))
+        return cls(tuple(topics[i] for i in order.tolist()), tuple(probabilities[order].tolist()), float(nearness))
 
     @property
     def confidence(self) -> float:
@@ -133,14 +133,15 @@ class Scaling:
 class Neighbours:
     """Training examples near in meaning vote for their topics, the nearer the stronger.
 
-    Looked for in two steps: a rough nearness from the `ROUGH` directions in which examples differ most picks `CLOSE` of them,
-    whose true nearness decides.
+    Looked for in two steps: a rough nearness from the `ROUGH` directions in which examples differ most picks about `CLOSE` of them
+    (how near that is, every `SAMPLED`th tells), whose true nearness decides.
     """
 
     COUNT = 15
     REACH = 0.05
     ROUGH = 64
-    CLOSE = 200
+    CLOSE = 240
+    SAMPLED = 8
 
     def __init__(self, examples: np.ndarray, classes: np.ndarray) -> None:
         self._examples, self._classes = np.ascontiguousarray(examples, np.float32), classes
@@ -161,12 +162,12 @@ class Neighbours:
     def _nearest(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cosines and positions of the nearest examples."""
         rough = (vector @ self._directions) @ self._rough
-        close = _largest(rough, self.CLOSE)
+        close = np.flatnonzero(rough >= _least_of_largest(rough[:: self.SAMPLED], self.CLOSE // self.SAMPLED))
         near = self._examples[close] @ vector
-        best = _largest(near, self.COUNT)
+        best = np.flatnonzero(near >= _least_of_largest(near, self.COUNT))
         return near[best], close[best]
 
 
-def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the largest values, in no order."""
-    return np.argpartition(values, len(values) - count)[-count:] if count < len(values) else np.arange(len(values))
+def _least_of_largest(values: np.ndarray, count: int) -> float:
+    """The least of the `count` largest values, or of all if there are no more."""
+    return np.partition(values, -count)[-count] if count < len(values) else values.min()

@@ -29,7 +29,7 @@ class TopicClassifier(GraphComponent):
     @staticmethod
     def get_default_config() -> Dict[Text, Any]:
         return {
-            "answer_from": 0.58,
+            "answer_from": 0.56,
             "ask_from": 0.08,
             "near_from": 0.45,
             "also_from": 0.45,

@@ -1,5 +1,5 @@
-"""What the rules say to one message is looked up once, as long as nothing but the message decides it; and within a guide, where more
-decides it, only what can decide is asked.
+"""What the rules say is looked up once for each intent, each guide that is under way and what was done since; and where more decides it,
+only what can decide is asked.
 
 Two predictions a turn, each replaying the conversation five times over, took a quarter of a turn.
 """

@@ -196,7 +196,8 @@ def main() -> None:
         "It was not waited for; `--all-epochs` does.\n\n"
     )
     failures = sum(x.failures for rounds in ours.loads.values() for x in rounds)
-    ratios = [b.rate / a.rate for a, b in zip(stock.loads[16], ours.loads[16])]
+    most = max(CLIENTS)
+    ratios = [b.rate / a.rate for a, b in zip(stock.loads[most], ours.loads[most])]
     page = (
         "# Signpost against stock Rasa\n\n"
         "`make benchmark` makes this page: both systems in one run, on the same examples, loaded in turn; each figure of the load is the median of\n"
@@ -205,7 +206,7 @@ def main() -> None:
         "REST channel with stored responses. Signpost is the whole system: chat API, message and answer on disk (SQLite, synchronous=FULL),\n"
         "engine, custom actions, sources. Before the load every message is asked once. The client runs on the same two cores. Single figures vary with the machine; the ratios are the claim.\n\n"
         f"{table(ours, stock)}\n\n{reckoned}"
-        f"Turns a second at 16 clients, round by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)} times stock's.\n\n"
+        f"Turns a second at {most} clients, round by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)} times stock's.\n\n"
         f"{len(asked)} different messages; turns of Signpost that the engine did not answer: {failures}. Python {sys.version.split()[0]}, {os.cpu_count()} cores.\n"
     )
     # what was written by hand below the figures stays

@@ -18,8 +18,9 @@ from bot.casework.routing import Need, NobodyToAsk, Special, choose_lead, is_awa
 from bot.casework.schedule import DEPUTY, LEAD, MANAGER, alert_key
 from bot.clock import Clock, new_id
 from bot.conversations.delivery import Deliveries
-from bot.conversations.log import ConversationLog, Written
+from bot.conversations.log import ConversationLog
 from bot.conversations.outbound import OfferedChoice, Outbound
+from bot.conversations.shown import Written
 from bot.knowledge.answers import Answers
 from bot.knowledge.areas import Area
 from bot.store.cycle import Alert, Email, Explanation, Leave, Promise, Question

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Callable, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from bot.clock import Clock, new_id, new_secret
 from bot.conversations.outbound import Outbound
+from bot.conversations.shown import Written, as_json, choice_json
 from bot.logs import request_id
 from bot.store.cycle import ConversationToken, Delivery, ReturnCode
 from bot.store.database import Database
@@ -78,26 +79,6 @@ class Accepted:
     repeated: bool
     done: bool
     waiting: Waiting | None = None
-
-
-@dataclass(frozen=True)
-class Written:
-    """A message as it was just written; the fields of the table's row that readers of a conversation are shown."""
-
-    id: str
-    seq: int
-    author: str
-    name: str
-    text: str
-    at: datetime
-    outcome: str | None
-    topic: str | None
-    asks: Any
-    result: Any
-    sources: Sequence[Mapping[str, Any]]
-    choices: Sequence[Mapping[str, str]]
-    query_id: str | None
-    client_id: None = None
 
 
 class UnknownChoice(Exception):
@@ -306,7 +287,7 @@ class ConversationLog:
                 "asks": outbound.asks,
                 "result": outbound.result,
                 "sources": [dict(source) for source in outbound.sources],
-                "choices": [_shown(id, choice) for id, choice in offered],
+                "choices": [choice_json(id, choice) for id, choice in offered],
                 "query_id": outbound.query_id,
             }
             written.append(message)
@@ -368,40 +349,3 @@ class ConversationLog:
 def token_hash(token: str) -> str:
     """What is kept of a secret token."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _shown(id: str, choice) -> dict[str, str]:
-    shown = {"id": id, "title": choice.title}
-    if choice.topic:
-        shown["topic"] = choice.topic
-    if choice.value:
-        shown["value"] = choice.value
-    return shown
-
-
-def as_json(message: Message | Written, query: Query | None) -> dict[str, Any]:
-    """A message, and the query it is about, as the chat API shows them."""
-    shown = {
-        "seq": message.seq,
-        "author": message.author,
-        "name": message.name or ("You" if message.author == "parent" else ""),
-        "text": message.text,
-        "at": message.at.isoformat(),
-        "choices": message.choices,
-        "outcome": message.outcome,
-        "topic": message.topic,
-        "sources": message.sources,
-        "query": query_json(query) if query else None,
-    }
-    if message.client_id:
-        shown["client_id"] = message.client_id
-    if message.asks:
-        shown["asks"] = message.asks
-    if message.result:
-        shown["result"] = message.result
-    return shown
-
-
-def query_json(query: Query) -> dict[str, Any]:
-    """A query as the chat API shows it."""
-    return {"reference": query.reference, "state": query.told_state, "lead": query.lead.name, "due_on": query.due_on.isoformat()}

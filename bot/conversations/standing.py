@@ -9,7 +9,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import joinedload
 
 from bot.clock import Clock
-from bot.conversations.log import query_json
+from bot.conversations.shown import query_json
 from bot.store.console import Typing
 from bot.store.database import Database
 from bot.store.tables import Conversation, Draft, Message, Query, Staff

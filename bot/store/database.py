@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -21,6 +21,7 @@ from bot.store.sealing import Keyring
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BEGIN = text("BEGIN IMMEDIATE")
+_Writer = TypeVar("_Writer", Session, Connection)
 
 
 class Database:
@@ -56,31 +57,23 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session that is committed at the end of the block, or rolled back if it raises."""
-        if not self.is_sqlite:
-            with self._sessions.begin() as session:
-                yield session
-            return
-        with self._one_writer, self._sessions() as session:
-            session.execute(_BEGIN)
-            try:
-                yield session
-                session.commit()
-            except BaseException:
-                session.rollback()
-                raise
+        with self._writing(self._sessions) as session:
+            yield session
 
     @contextmanager
     def write_tables(self) -> Iterator[Connection]:
         """`write` past the object mapper, for the statements of every turn: half its cost."""
-        if not self.is_sqlite:
-            with self.engine.begin() as connection:
-                yield connection
-            return
-        with self._one_writer, self.engine.connect() as connection:
-            connection.execute(_BEGIN)
-            # committed by hand: leaving the block otherwise rolls back
+        with self._writing(self.engine.connect) as connection:
             yield connection
-            connection.commit()
+
+    @contextmanager
+    def _writing(self, open_one: Callable[[], _Writer]) -> Iterator[_Writer]:
+        with self._one_writer if self.is_sqlite else nullcontext(), open_one() as writer:
+            if self.is_sqlite:
+                writer.execute(_BEGIN)
+            yield writer
+            # after an error this is not reached, and closing rolls back
+            writer.commit()
 
     def alone(self, session: Session, name: str) -> None:
         """Wait until no other session that writes is between this and its end for that name. On SQLite each write is alone anyway."""

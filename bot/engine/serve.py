@@ -7,10 +7,10 @@ import hashlib
 import logging
 import os
 import sys
-import warnings
 from pathlib import Path
 
 from bot.engine import without_tensorflow
+from bot.engine.quiet import keep_warnings_out
 from bot.logs import configure
 
 
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.path.insert(0, os.getcwd())
     configure("engine")
     logging.getLogger().setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore")
+    keep_warnings_out()
 
     from rasa.core.run import serve_application
     from rasa.core.utils import AvailableEndpoints

@@ -8,10 +8,10 @@ import logging
 import os
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 
 from bot.engine import without_tensorflow
+from bot.engine.quiet import keep_warnings_out
 
 
 class TrainingFailed(Exception):
@@ -43,8 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ["RASA_TELEMETRY_ENABLED"] = "false"
     os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")
     sys.path.insert(0, os.getcwd())
-    warnings.filterwarnings("ignore")
     without_tensorflow.install()
+    keep_warnings_out()
 
     from rasa.utils.log_utils import configure_structlog
 

@@ -283,7 +283,7 @@ def test_help_lists_what_works(site, api, parent):
 
 def test_privacy_is_told_with_what_telegram_keeps(site, api, parent):
     parent.says("/privacy")
-    parent.sees("The staff who answer can read them")
+    parent.sees("Only the staff who answer read them")
     assert f"{site.settings.site}/privacy" in parent.sees("It keeps its own copy").text
 
 

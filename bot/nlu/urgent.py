@@ -38,6 +38,7 @@ class UrgentPatterns:
 
     def __init__(self, policy: Mapping[str, Any]) -> None:
         self._language = spacy.blank("en")
+        self._forms = {lemma: forms.split() for lemma, forms in policy.get("words", {}).items()}
         self._matchers: list[Matcher] = []
         self._by_anchor: dict[str, list[int]] = defaultdict(list)
         self._phrases = PhraseMatcher(self._language.vocab, attr="LOWER")
@@ -54,12 +55,22 @@ class UrgentPatterns:
     def _add(self, label: str, entry: Mapping[str, Any]) -> None:
         phrases = [*entry.get("phrases", ()), *(p for listed in entry.get("languages", {}).values() for p in listed)]
         self._phrases.add(label, [self._language.make_doc(str(phrase).lower()) for phrase in phrases])
-        for pattern in entry.get("patterns", ()):
+        for pattern in (self._spelt_out(listed) for listed in entry.get("patterns", ())):
             matcher = Matcher(self._language.vocab)
             matcher.add(label, [_tokens(pattern)])
             for word in _anchor(pattern):
                 self._by_anchor[word].append(len(self._matchers))
             self._matchers.append(matcher)
+
+    def _spelt_out(self, pattern: list[str]) -> list[str]:
+        """The pattern with every `~lemma` as the forms that `words` lists for it. Raises ValueError for a lemma that is not listed."""
+        return [part[: len(part) - len(part.lstrip("?"))] + "|".join(self._forms_of(part.lstrip("?").split("|"))) for part in pattern]
+
+    def _forms_of(self, words: list[str]) -> list[str]:
+        unknown = [word for word in words if word[0] == "~" and word[1:] not in self._forms]
+        if unknown:
+            raise ValueError(f"urgent.yml: {', '.join(unknown)} stands in a pattern and is not listed under `words`")
+        return [form for word in words for form in (self._forms[word[1:]] if word[0] == "~" else [word])]
 
     def find(self, text: str) -> list[Danger]:
         """The dangers in a message, each topic once; a hit that overlaps an innocent phrase does not count."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bot.nlu.urgent import UrgentPatterns
 
 
+POLICY = Path(__file__).resolve().parents[2] / "data" / "policy" / "urgent.yml"
+
+
 @pytest.fixture(scope="module")
 def patterns():
-    return UrgentPatterns.load(Path(__file__).resolve().parents[2] / "data" / "policy" / "urgent.yml")
+    return UrgentPatterns.load(POLICY)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +83,7 @@ def test_one_danger_beside_a_figure_of_speech_still_counts(patterns):
 
 @pytest.mark.parametrize("language", ["pl", "pt", "ro", "uk", "ar", "bn"])
 def test_every_phrase_of_the_other_languages_is_found(patterns, language):
-    import yaml
-
-    policy = yaml.safe_load((Path(__file__).resolve().parents[2] / "data" / "policy" / "urgent.yml").read_text(encoding="utf-8"))
+    policy = yaml.safe_load(POLICY.read_text(encoding="utf-8"))
     for topic, entry in policy["topics"].items():
         for phrase in entry["languages"][language]:
             assert topic in [d.topic for d in patterns.find(f"{phrase}")], phrase
@@ -96,3 +99,21 @@ def test_the_topic_of_the_classifier_and_those_of_the_patterns_are_both_answered
 
 def test_curly_apostrophes_are_apostrophes(patterns):
     assert [d.topic for d in patterns.find("he won’t wake up")] == [d.topic for d in patterns.find("he won't wake up")] != []
+
+
+@pytest.mark.parametrize("said", ["she struggles for air", "he is strugling for air", "they struggled for air", "he's struggling for air"])
+def test_a_lemma_is_found_in_every_form_and_misspelling(patterns, said):
+    assert [d.topic for d in patterns.find(said)] == ["urgent_medical"]
+
+
+def test_every_lemma_is_used_and_every_one_used_is_listed():
+    text = POLICY.read_text(encoding="utf-8")
+    listed = yaml.safe_load(text)["words"]
+    assert set(re.findall(r"~([a-z]+)", text.split("topics:\n", 1)[1])) == set(listed)
+    assert all(lemma in forms.split() for lemma, forms in listed.items())
+
+
+def test_a_lemma_that_is_not_listed_is_refused():
+    policy = {"words": {}, "topics": {"urgent_medical": {"patterns": [["~choke", "now"]]}}, "not_urgent": {}}
+    with pytest.raises(ValueError, match="~choke"):
+        UrgentPatterns(policy)

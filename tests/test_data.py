@@ -65,7 +65,9 @@ def test_topics_have_forty_to_two_hundred_examples():
     counts = {intent: len(lines) for intent, lines in examples().items()}
     assert set(counts) == set(TOPICS) | EXTRA_INTENTS
     assert {i: n for i, n in counts.items() if n < 40} == {}
-    assert {i: n for i, n in counts.items() if n > 200 and i not in {"out_of_scope", "unclear"}} == {}
+    # What has no bounds of its own (danger told in passing, what is nobody's question here) takes as many voices as it takes.
+    unbounded = {"out_of_scope", "unclear", "urgent_medical", "urgent_safeguarding", "urgent_mental_health"}
+    assert {i: n for i, n in counts.items() if n > 200 and i not in unbounded} == {}
 
 
 def test_no_example_stands_twice():

@@ -91,10 +91,13 @@ def words(text: str) -> list[str]:
 class TypingMender:
     """Typing errors mended by symspellpy, whose dictionary holds the domain's own words first.
 
+    A rare word is still a word: what stands anywhere in the English frequency list is left alone ("panting" is not "wanting"), and so
+    is a name, unless one of the domain's own words is meant.
+
     Parameters
     ----------
     domain_words: words never changed and preferred as corrections (training examples, glossary).
-    frequency_limit: how many of the English frequency list's commonest words to know.
+    frequency_limit: how many of the English frequency list's commonest words may be what was meant.
     """
 
     _SHORTEST = 5
@@ -102,7 +105,9 @@ class TypingMender:
     def __init__(self, domain_words: Iterable[str], frequency_limit: int = 30_000) -> None:
         self.domain_words = sorted(set(domain_words))
         self.frequency_limit = frequency_limit
-        self._known = set(self.domain_words)
+        self._domain = set(self.domain_words)
+        self._common = set(self.domain_words)
+        self._rare: set[str] = set()
         self._spell = self._build()
         self._mend_word = lru_cache(maxsize=20_000)(self._look_up)
 
@@ -115,10 +120,11 @@ class TypingMender:
         listing = Path(symspellpy.__file__).parent / "frequency_dictionary_en_82_765.txt"
         with listing.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines):
-                if number >= self.frequency_limit:
-                    break
                 word, count = line.split()
-                self._known.add(word)
+                if number >= self.frequency_limit:
+                    self._rare.add(word)
+                    continue
+                self._common.add(word)
                 if len(word) >= self._SHORTEST - 1:
                     spell.create_dictionary_entry(word, int(count))
         for word in self.domain_words:
@@ -129,19 +135,19 @@ class TypingMender:
     def _look_up(self, word: str) -> str:
         from symspellpy import Verbosity
 
-        if len(word) < self._SHORTEST or word in self._known or "'" in word:
+        if len(word) < self._SHORTEST or word in self._common or word in self._rare or "'" in word:
             return word
         found = self._spell.lookup(word, Verbosity.TOP, max_edit_distance=1)
         return found[0].term if found else word
 
     def known_share(self, text: str) -> float:
-        """Share of the words of `text` that are known as they stand; 1 if there are none.
+        """Share of the words of `text` that are common English, or the domain's, as they stand; 1 if there are none.
 
         Where there are longer words, those of one and two letters do not count: "a", "o" and "me" are words of many languages.
         """
         found = words(text)
         found = [word for word in found if len(word) > 2] or found
-        return sum(word in self._known for word in found) / len(found) if found else 1.0
+        return sum(word in self._common for word in found) / len(found) if found else 1.0
 
     def mend(self, text: str) -> str:
         """`text` with unknown words replaced by the nearest known word one edit away."""
@@ -149,4 +155,5 @@ class TypingMender:
 
     def _mended(self, word: str) -> str:
         better = self._mend_word(word.lower())
-        return word if better == word.lower() else better
+        may_be_a_name = word[0].isupper() and word[1:].islower() and better not in self._domain
+        return word if better == word.lower() or may_be_a_name else better

@@ -53,14 +53,15 @@ class UrgentPatterns:
         return cls(yaml.load(Path(path).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # nosec B506 - a safe loader
 
     def _add(self, label: str, entry: Mapping[str, Any]) -> None:
-        phrases = [*entry.get("phrases", ()), *(p for listed in entry.get("languages", {}).values() for p in listed)]
-        self._phrases.add(label, [self._language.make_doc(str(phrase).lower()) for phrase in phrases])
+        self._phrases.add(label, [self._language.make_doc(str(phrase).lower()) for phrase in entry.get("phrases", ())])
         for pattern in (self._spelt_out(listed) for listed in entry.get("patterns", ())):
             matcher = Matcher(self._language.vocab)
             matcher.add(label, [_tokens(pattern)])
             for word in _anchor(pattern):
                 self._by_anchor[word].append(len(self._matchers))
             self._matchers.append(matcher)
+        for language in entry.get("languages", {}).values():
+            self._add(label, language)
 
     def _spelt_out(self, pattern: list[str]) -> list[str]:
         """The pattern with every `~lemma` as the forms that `words` lists for it. Raises ValueError for a lemma that is not listed."""

@@ -45,3 +45,10 @@ def test_sentences_are_cut_at_their_ends_and_single_words_stay_with_their_senten
     assert sentences("He was discharged. Why? Can we come back! also who pays") == ["He was discharged. Why?", "Can we come back!", "also who pays"]
     assert sentences("one line\nanother line") == ["one line", "another line"]
     assert sentences("") == []
+
+
+def test_a_rare_word_is_a_word_and_a_name_is_a_name():
+    mender = TypingMender({"physio", "makaton"})
+    assert mender.mend("panting and lumpy, both forearms") == "panting and lumpy, both forearms"
+    assert mender.mend("Idris and Marnie") == "Idris and Marnie"
+    assert mender.mend("Makatn") == "makaton"

@@ -31,7 +31,7 @@ class TopicClassifier(GraphComponent):
         return {
             "answer_from": 0.56,
             "ask_from": 0.08,
-            "near_from": 0.45,
+            "near_from": 0.4,
             "also_from": 0.45,
             "urgent_from": 0.55,
             "danger_from": 0.3,

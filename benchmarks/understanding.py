@@ -1,8 +1,8 @@
-"""What was tried for understanding, measured: `python -m benchmarks.understanding [--hint3 FOLDER] [--write]`.
+"""What was tried for understanding, measured: `python -m benchmarks.understanding [--hint3 FOLDER] [--slow] [--write]`.
 
 Trains on data/nlu, measures by cross-validation and on benchmarks/data/dev.csv, and prints the tables of
 benchmarks/understanding.md. `--write` also writes that page and docs/images/risk-coverage.svg. HINT3 (hellohaptik/HINT3, for
-measuring only) is given as the folder that holds `train` and `test`.
+measuring only) is given as the folder that holds `train` and `test`. `--slow` measures Rasa's DIET too, a quarter of an hour more.
 """
 
 from __future__ import annotations
@@ -156,6 +156,13 @@ def network(**settings) -> Approach:
     return scores
 
 
+def rasas_diet(train: Examples, classes: np.ndarray, texts: Sequence[str], vectors: np.ndarray) -> np.ndarray:
+    """Rasa's DIET on the same vectors and character n-grams."""
+    from benchmarks.diet import diet
+
+    return diet(train.texts, train.vectors, classes, texts, vectors)
+
+
 def meaning_only(train: Examples, texts: Sequence[str], vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sentence vector."""
     return train.vectors[:, :WIDTH], vectors[:, :WIDTH]
@@ -188,6 +195,7 @@ SINGLE: dict[str, Approach] = {
         hidden=384, epochs=20, rate=2e-3, input_dropout=0.2, hidden_dropout=0.5, smoothing=0.1
     ),
 }
+SLOW: dict[str, Approach] = {"DIET on MiniLM + early layers and character n-grams": rasas_diet}
 MIXTURES = {
     "mixture without the words": Weights(wording=0),
     "mixture without the hidden layer": Weights(hidden=0),
@@ -205,7 +213,7 @@ def first_and_three(scores: np.ndarray, names: Sequence[str], right: Sequence[fr
     return float(first), float(three)
 
 
-def table_of_approaches(train: Examples, model: TopicModel, cases: Sequence[Case]) -> Iterator[str]:
+def table_of_approaches(train: Examples, model: TopicModel, cases: Sequence[Case], approaches: dict[str, Approach]) -> Iterator[str]:
     """First guess and first three, in cross-validation (one fold of five) and on dev.csv."""
     names, classes = np.unique(train.labels, return_inverse=True)
     kept, held = next(StratifiedKFold(5, shuffle=True, random_state=7).split(train.vectors, classes))
@@ -220,7 +228,7 @@ def table_of_approaches(train: Examples, model: TopicModel, cases: Sequence[Case
         return f"| {name} | {' | '.join(f'{100 * f:.1f}' for f in figures)} | {took} |"
 
     held_out = train.at(held)
-    for name, approach in SINGLE.items():
+    for name, approach in approaches.items():
         folded = approach(train.at(kept), classes[kept], held_out.texts, held_out.vectors)
         started = time.perf_counter()
         asked = approach(train, classes, dev_texts, dev_vectors)
@@ -344,7 +352,7 @@ def draw(cases: Sequence[Case], rankings: Sequence[list[Ranking]], target: Path)
     figure.savefig(target, metadata={"Date": None})
 
 
-def report(hint3: Path | None, write: bool) -> None:
+def report(hint3: Path | None, slow: bool, write: bool) -> None:
     """Measure everything; print the page, and write it if asked to."""
     texts, topics = training_examples()
     reader = Reader(texts)
@@ -358,10 +366,10 @@ def report(hint3: Path | None, write: bool) -> None:
     one_core = SentenceEncoder(ROOT / "var" / "sentence-model", threads=1)
     page = [
         "# Understanding: what was tried\n",
-        "`python -m benchmarks.understanding --hint3 FOLDER --write` makes this page (FOLDER: v1 of hellohaptik/HINT3).\n",
+        "`python -m benchmarks.understanding --hint3 FOLDER --slow --write` makes this page (FOLDER: v1 of hellohaptik/HINT3).\n",
         f"{len(texts)} training examples of {len(set(topics))} topics; {len(cases)} messages in dev.csv. All figures in per cent.\n",
         "## Approaches\n",
-        *table_of_approaches(train, model, cases),
+        *table_of_approaches(train, model, cases, {**SINGLE, **(SLOW if slow else {})}),
         f"\nThe whole model trains in {fitted:.0f} s, calibration included; temperature {model.temperature:.2f}.",
         timing(model, cases, one_core),
         "\n## The abstain rule on dev.csv\n",
@@ -379,9 +387,10 @@ def main() -> None:
     """Measure from the command line."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--hint3", type=Path, help="folder with HINT3's train and test")
+    options.add_argument("--slow", action="store_true", help="measure DIET too")
     options.add_argument("--write", action="store_true", help="write the page and the picture")
     given = options.parse_args()
-    report(given.hint3, given.write)
+    report(given.hint3, given.slow, given.write)
 
 
 if __name__ == "__main__":

@@ -34,9 +34,10 @@ class UrgentPatterns:
     Parameters
     ----------
     policy: the content of `data/policy/urgent.yml`.
+    languages: the contents of the files in `data/policy/urgent/`: each urgent topic's phrases and patterns in another language.
     """
 
-    def __init__(self, policy: Mapping[str, Any]) -> None:
+    def __init__(self, policy: Mapping[str, Any], languages: Iterable[Mapping[str, Any]] = ()) -> None:
         self._language = spacy.blank("en")
         self._forms = {lemma: forms.split() for lemma, forms in policy.get("words", {}).items()}
         self._matchers: list[Matcher] = []
@@ -46,11 +47,15 @@ class UrgentPatterns:
         for topic, entry in policy["topics"].items():
             self._add(topic, entry)
         self._add(_NOT_URGENT, policy[_NOT_URGENT])
+        for language in languages:
+            for topic, entry in language["topics"].items():
+                self._add(topic, entry)
 
     @classmethod
     def load(cls, path: Path | str) -> "UrgentPatterns":
-        """Read the policy file."""
-        return cls(yaml.load(Path(path).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # nosec B506 - a safe loader
+        """Read the policy file, and beside it the folder of the same name with a file for each language."""
+        path = Path(path)
+        return cls(_read(path), map(_read, sorted(path.with_suffix("").glob("*.yml"))))
 
     def _add(self, label: str, entry: Mapping[str, Any]) -> None:
         self._phrases.add(label, [self._language.make_doc(str(phrase).lower()) for phrase in entry.get("phrases", ())])
@@ -60,8 +65,6 @@ class UrgentPatterns:
             for word in _anchor(pattern):
                 self._by_anchor[word].append(len(self._matchers))
             self._matchers.append(matcher)
-        for language in entry.get("languages", {}).values():
-            self._add(label, language)
 
     def _spelt_out(self, pattern: list[str]) -> list[str]:
         """The pattern with every `~lemma` as the forms that `words` lists for it. Raises ValueError for a lemma that is not listed."""
@@ -87,6 +90,10 @@ class UrgentPatterns:
                 if known is None or len(span.text) > len(known.words):
                     found[span.label_] = Danger(span.label_, span.text)
         return list(found.values())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # nosec B506 - a safe loader
 
 
 def _overlaps(span, others: Iterable) -> bool:

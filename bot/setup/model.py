@@ -12,7 +12,7 @@ from bot.setup.environments import ENGINE, ROOT, run, say
 MODEL = ROOT / "var" / "models" / "signpost.tar.gz"
 _TRAINED_FROM = (
     *("config.yml", "domain.yml", "data/glossary.yml", "data/entities.yml", "requirements/engine.txt", "bot/engine/train.py"),
-    *("data/nlu/*.yml", "data/stories/*.yml", "data/policy/urgent.yml", "bot/nlu/**/*.py"),
+    *("data/nlu/*.yml", "data/stories/*.yml", "data/policy/urgent.yml", "data/policy/urgent/*.yml", "bot/nlu/**/*.py"),
 )
 
 

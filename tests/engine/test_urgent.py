@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -81,12 +82,20 @@ def test_one_danger_beside_a_figure_of_speech_still_counts(patterns):
     assert [d.topic for d in patterns.find("the wait is killing me and now my son says he wants to kill himself")] == ["urgent_mental_health"]
 
 
+@pytest.mark.parametrize("file", sorted(POLICY.with_suffix("").glob("*.yml")), ids=lambda file: file.stem)
+def test_every_phrase_of_the_other_languages_is_found(patterns, file):
+    for topic, entry in yaml.safe_load(file.read_text(encoding="utf-8"))["topics"].items():
+        for phrase in entry.get("phrases", ()):
+            assert topic in [d.topic for d in patterns.find(phrase)], phrase
+
+
 @pytest.mark.parametrize("language", ["pl", "pt", "ro", "uk", "ar", "bn"])
-def test_every_phrase_of_the_other_languages_is_found(patterns, language):
-    policy = yaml.safe_load(POLICY.read_text(encoding="utf-8"))
-    for topic, entry in policy["topics"].items():
-        for phrase in entry["languages"][language]["phrases"]:
-            assert topic in [d.topic for d in patterns.find(f"{phrase}")], phrase
+def test_messages_in_another_language_raise_the_alarm_where_they_should_and_only_there(patterns, language):
+    with (Path(__file__).parents[1] / "data" / "urgent-languages.tsv").open(encoding="utf-8") as lines:
+        told = [(topic, text) for topic, code, text in csv.reader(lines, delimiter="\t") if code == language]
+    assert len(told) > 20
+    found = [(topic, text, [d.topic for d in patterns.find(text)]) for topic, text in told]
+    assert [(topic, text, topics) for topic, text, topics in found if topics != ([] if topic == "none" else [topic])] == []
 
 
 def test_the_topic_of_the_classifier_and_those_of_the_patterns_are_both_answered():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any, Container, Dict, List, Sequence, Text
 
 from rasa.engine.graph import ExecutionContext, GraphComponent
@@ -47,6 +48,7 @@ class UrgentGuard(GraphComponent):
         """Keep the reviewed patterns with the model, so that the model is what was reviewed."""
         with self._storage.write_to(self._resource) as folder:
             shutil.copyfile(self._config["policy"], folder / _KEPT)
+            shutil.copytree(Path(self._config["policy"]).with_suffix(""), (folder / _KEPT).with_suffix(""))
         return self._resource
 
     def process(self, messages: List[Message]) -> List[Message]:

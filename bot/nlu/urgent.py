@@ -40,7 +40,8 @@ class UrgentPatterns:
     def __init__(self, policy: Mapping[str, Any], languages: Iterable[Mapping[str, Any]] = ()) -> None:
         self._language = spacy.blank("en")
         self._forms = {lemma: forms.split() for lemma, forms in policy.get("words", {}).items()}
-        self._matchers: list[Matcher] = []
+        self._patterns: list[tuple[str, list[str]]] = []
+        self._matchers: dict[int, Matcher] = {}
         self._by_anchor: dict[str, list[int]] = defaultdict(list)
         self._phrases = PhraseMatcher(self._language.vocab, attr="LOWER")
         self.topics = frozenset(policy["topics"])
@@ -59,12 +60,19 @@ class UrgentPatterns:
 
     def _add(self, label: str, entry: Mapping[str, Any]) -> None:
         self._phrases.add(label, [self._language.make_doc(str(phrase).lower()) for phrase in entry.get("phrases", ())])
-        for pattern in (self._spelt_out(listed) for listed in entry.get("patterns", ())):
+        for pattern in map(self._spelt_out, entry.get("patterns", ())):
+            for word in _anchor(pattern):
+                self._by_anchor[word].append(len(self._patterns))
+            self._patterns.append((label, pattern))
+
+    def _matcher(self, number: int) -> Matcher:
+        """The matcher of a pattern, made when a message first needs it: most patterns of most languages never are."""
+        if number not in self._matchers:
+            label, pattern = self._patterns[number]
             matcher = Matcher(self._language.vocab)
             matcher.add(label, [_tokens(pattern)])
-            for word in _anchor(pattern):
-                self._by_anchor[word].append(len(self._matchers))
-            self._matchers.append(matcher)
+            self._matchers[number] = matcher
+        return self._matchers[number]
 
     def _spelt_out(self, pattern: list[str]) -> list[str]:
         """The pattern with every `~lemma` as the forms that `words` lists for it. Raises ValueError for a lemma that is not listed."""
@@ -80,7 +88,7 @@ class UrgentPatterns:
         """The dangers in a message, each topic once; a hit that overlaps an innocent phrase does not count."""
         document = self._language.make_doc(text[:4000].replace("’", "'"))
         possible = {number for word in {token.lower_ for token in document} for number in self._by_anchor.get(word, ())}
-        spans = [span for number in sorted(possible) for span in self._matchers[number](document, as_spans=True)]
+        spans = [span for number in sorted(possible) for span in self._matcher(number)(document, as_spans=True)]
         spans += self._phrases(document, as_spans=True)
         innocent = filter_spans([span for span in spans if span.label_ == _NOT_URGENT])
         found: dict[str, Danger] = {}

@@ -18,6 +18,7 @@ _LEAST = 1e-9
 _POSSIBLE = 10
 _STANDS_OUT = 0.8
 _SAID_AT_ALL = 0.1
+_AS_LIKELY = 0.25
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Bands:
     ask_from: asked back from here up, handed over below.
     near_from: nearness to an example below which nothing is answered, however sure.
     also_from: two sentences that ask about different topics are both answered from here up.
-    urgent_from: the probabilities of all urgent topics together raise the likeliest of them from here up.
+    urgent_from: the probabilities of all urgent topics together raise the likeliest of them from here up, and beside it every one
+        that is a quarter as likely.
     danger_from: from here up the emergency line is said beside whatever else is answered.
     choices: how many topics a question back may offer.
     urgent: topics that come first and are never offered as a choice.
@@ -67,7 +69,8 @@ def decide(parts: Sequence[str], rankings: Sequence[Ranking], bands: Bands) -> D
     questions = _questions(parts, rankings, bands)
     urgent = [topic for topic in seen.topics if topic in bands.urgent]
     if urgent and sum(map(seen.probability, urgent)) >= bands.urgent_from:
-        return Decision(urgent[0], topics=(urgent[0], *questions)[:MOST_TOPICS])
+        likely = [topic for topic in urgent if seen.probability(topic) >= _AS_LIKELY * seen.probability(urgent[0])]
+        return Decision(urgent[0], topics=(*likely, *questions)[:MOST_TOPICS])
     if len(questions) > 1:
         return Decision(questions[0], topics=questions)
     if first == UNCLEAR:

@@ -86,3 +86,9 @@ def test_the_wordings_own_sum_is_what_its_vectoriser_gives():
     asked = ["how long do we wait", "zzz", "", "we agree agree"]
     through_sklearn = model._vectorizer.transform(asked) @ model._weights + model._shift
     assert np.allclose(model.scores(asked), through_sklearn, atol=1e-5)
+
+
+def test_two_dangers_nearly_as_likely_are_both_told():
+    bands = Bands(0.58, 0.08, urgent=frozenset({"urgent_medical", "consent"}))
+    assert decide(["a"], [ranking(urgent_medical=0.6, consent=0.3)], bands).topics == ("urgent_medical", "consent")
+    assert decide(["a"], [ranking(urgent_medical=0.8, consent=0.1)], bands).topics == ("urgent_medical",)

@@ -29,12 +29,12 @@ class TopicClassifier(GraphComponent):
     @staticmethod
     def get_default_config() -> Dict[Text, Any]:
         return {
-            "answer_from": 0.56,
+            "answer_from": 0.53,
             "ask_from": 0.08,
             "near_from": 0.4,
             "also_from": 0.45,
-            "urgent_from": 0.55,
-            "danger_from": 0.3,
+            "urgent_from": 0.65,
+            "danger_from": 0.25,
             "choices": 3,
             "urgent": [],
             "never_offered": [],

@@ -1,7 +1,7 @@
 """Danger words, looked for in every message before any classifier (rule B0 of the responsibility rules).
 
-`data/policy/urgent.yml` holds the reviewed patterns; this finds them with spaCy's matchers. Used by the engine, and by the app for
-messages that do not go to the engine.
+`data/policy/urgent.yml` and the folder beside it hold the reviewed patterns; this finds them with spaCy's matchers, in the engine's last
+component (`bot.nlu.graph.urgent_guard`).
 """
 
 from __future__ import annotations
